@@ -1,0 +1,220 @@
+//! What `#[dynamo_test]` becomes: a registration for the custom harness, and a `#[test]` of the same name that
+//! rustc keeps only where the stock harness runs.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{Attribute, Ident, ItemFn, LitStr, PatType, ReturnType};
+
+use crate::parse::{self, Attributes, Errors, Standard};
+
+/// Expands the attribute. Where something is wrong the function is emitted all the same, so that an editor still
+/// knows it.
+pub(crate) fn dynamo_test(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let mut function = match syn::parse2::<ItemFn>(item.clone()) {
+        Ok(function) => function,
+        Err(error) => {
+            let message = format!("`#[dynamo_test]` goes on a function ({error})");
+            let error = syn::Error::new(error.span(), message).into_compile_error();
+            return quote! { #error #item };
+        }
+    };
+    let mut errors = Errors::default();
+    let standard = Standard::take(&mut function, &mut errors);
+    let attributes = Attributes::parse(arguments, &function, &mut errors);
+    let fixtures: Vec<PatType> =
+        parse::fixtures(&function, &mut errors).into_iter().cloned().collect();
+    if let Some(errors) = errors.into_compile_errors() {
+        return quote! { #errors #[allow(dead_code)] #function };
+    }
+
+    let name = &function.sig.ident;
+    let path = {
+        let name = LitStr::new(&name.unraw().to_string(), name.span());
+        quote! { ::core::concat!(::core::module_path!(), "::", #name) }
+    };
+    let definition = definition(&path, &attributes, &standard, &function, &fixtures);
+    let cfg: Vec<&Attribute> =
+        function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect();
+    let ignore = standard.ignore.as_ref().map(|reason| match reason {
+        Some(reason) => quote! { #[ignore = #reason] },
+        None => quote! { #[ignore] },
+    });
+    quote! {
+        #(#cfg)*
+        const _: () = {
+            #function
+            ::dynamo_test::__private::inventory::submit! { #definition }
+        };
+        #(#cfg)*
+        #[::core::prelude::v1::test]
+        #ignore
+        fn #name() {
+            ::dynamo_test::__private::run_under_stock_harness(#path)
+        }
+    }
+}
+
+/// The `Definition` that the registry collects.
+fn definition(
+    path: &TokenStream,
+    attributes: &Attributes,
+    standard: &Standard,
+    function: &ItemFn,
+    fixtures: &[PatType],
+) -> TokenStream {
+    let Attributes {
+        markers,
+        gpus,
+        vram_mib,
+        timeout_ms,
+        skip,
+        xfail,
+        isolated,
+        env,
+        serial,
+        runtime,
+    } = attributes;
+    let mut fields = TokenStream::new();
+    let mut set = |field: &str, value: TokenStream| {
+        let field = Ident::new(field, Span::call_site());
+        fields.extend(quote! { #field: #value, });
+    };
+    if !markers.is_empty() {
+        // The names resolve here, under the user's own spans: to the built-in constants, else to what the user
+        // imported. So a misspelt one is rustc's error, with rustc's suggestion.
+        set(
+            "markers",
+            quote! {{
+                #[allow(unused_imports)]
+                use ::dynamo_test::__private::markers::*;
+                &[#(#markers),*]
+            }},
+        );
+    }
+    if let Some(gpus) = gpus {
+        set("gpus", quote! { #gpus });
+    }
+    for (field, value) in [("vram_mib", vram_mib), ("timeout_ms", timeout_ms)] {
+        if let Some(value) = value {
+            set(field, some(value));
+        }
+    }
+    for (field, value) in [("skip", skip), ("xfail", xfail), ("serial", serial)] {
+        if let Some(value) = value {
+            set(field, some(value));
+        }
+    }
+    if *isolated {
+        set("isolated", quote! { true });
+    }
+    if !env.is_empty() {
+        let (names, values): (Vec<_>, Vec<_>) =
+            env.iter().map(|(name, value)| (name, value)).unzip();
+        set("env", quote! { &[#((#names, #values)),*] });
+    }
+    if let Some(reason) = &standard.ignore {
+        set("ignore", some(option(reason)));
+    }
+    if let Some(expected) = &standard.should_panic {
+        set("should_panic", some(option(expected)));
+    }
+    if runtime.multi_thread {
+        let threads = option(&runtime.worker_threads);
+        set(
+            "runtime",
+            quote! { ::dynamo_test::__private::Runtime::MultiThread { worker_threads: #threads } },
+        );
+    } else if runtime.start_paused {
+        set(
+            "runtime",
+            quote! { ::dynamo_test::__private::Runtime::CurrentThread { start_paused: true } },
+        );
+    }
+    if !fixtures.is_empty() {
+        let types = fixtures.iter().map(|fixture| &fixture.ty);
+        set(
+            "needs",
+            quote! { |needs| { #(<#types as ::dynamo_test::__private::Argument>::needs(needs);)* } },
+        );
+    }
+    let body = body(function, fixtures);
+    quote! {
+        ::dynamo_test::__private::Definition {
+            #fields
+            ..::dynamo_test::__private::Definition::new(
+                #path,
+                ::core::file!(),
+                ::core::line!(),
+                #body,
+            )
+        }
+    }
+}
+
+/// How the harness calls the function: plainly, or after its fixtures were made.
+fn body(function: &ItemFn, fixtures: &[PatType]) -> TokenStream {
+    let name = &function.sig.ident;
+    let arguments: Vec<Ident> = (0..fixtures.len())
+        .map(|index| Ident::new(&format!("argument_{index}"), Span::mixed_site()))
+        .collect();
+    let is_async = function.sig.asyncness.is_some();
+    let call = if is_async {
+        quote! { #name(#(#arguments),*).await }
+    } else {
+        quote! { #name(#(#arguments),*) }
+    };
+    let returned = match &function.sig.output {
+        ReturnType::Default => name.span(),
+        ReturnType::Type(_, ty) => ty.span(),
+    };
+    let result = quote_spanned! { returned=>
+        ::dynamo_test::__private::IntoTestResult::into_test_result(#call)
+    };
+    let private = quote! { ::dynamo_test::__private };
+    if fixtures.is_empty() {
+        return if is_async {
+            quote! { #private::Body::Async(|| ::std::boxed::Box::pin(async { #result })) }
+        } else {
+            quote! { #private::Body::Sync(|| #result) }
+        };
+    }
+    let made = fixtures.iter().zip(&arguments).map(|(fixture, argument)| {
+        let (ty, shown) = (&fixture.ty, shown(fixture));
+        quote_spanned! { ty.span()=>
+            let #argument = context.argument::<#ty>(#shown).await?;
+        }
+    });
+    let prepared = if is_async {
+        quote! { #private::Prepared::Async(::std::boxed::Box::pin(async move { #result })) }
+    } else {
+        quote! { #private::Prepared::Sync(::std::boxed::Box::new(move || #result)) }
+    };
+    quote! {
+        #private::Body::WithFixtures(|context| ::std::boxed::Box::pin(async move {
+            #(#made)*
+            ::core::result::Result::Ok(#prepared)
+        }))
+    }
+}
+
+/// An argument as errors name it: `nats: Nats`.
+fn shown(fixture: &PatType) -> String {
+    let ty = fixture.ty.to_token_stream().to_string().replace(' ', "");
+    match &*fixture.pat {
+        syn::Pat::Ident(name) => format!("{}: {ty}", name.ident),
+        _ => ty,
+    }
+}
+
+fn some(value: impl ToTokens) -> TokenStream {
+    quote! { ::core::option::Option::Some(#value) }
+}
+
+fn option(value: &Option<impl ToTokens>) -> TokenStream {
+    match value {
+        Some(value) => some(value),
+        None => quote! { ::core::option::Option::None },
+    }
+}

@@ -1,0 +1,274 @@
+//! The command line and the environment become [`Options`].
+//!
+//! `cargo test -- --flag` reaches harness binaries alone, and nextest passes no flags when it lists. So what selects
+//! has an environment variable of the same meaning; a flag wins over its variable.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use libtest_mimic::{ColorSetting, FormatSetting};
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo test -- --lifecycle premerge
+  cargo test -- -m \"integration and (vllm or sglang) and not slow\"
+
+Environment:
+  DYNAMO_TEST_LIFECYCLE, DYNAMO_TEST_MARK, DYNAMO_TEST_SKIP (names, separated by spaces),
+  DYNAMO_TEST_STRICT=1, DYNAMO_TEST_SEED and RUST_TEST_THREADS mean what the flags mean; a flag wins.
+  DYNAMO_TEST_NATS_SERVER, DYNAMO_TEST_ETCD  the server programs, where they are not in PATH
+  DYNAMO_TEST_SERVICE_TIMEOUT                seconds a server may take to become ready (default: 10)
+  DYNAMO_TEST_DIR                            where records of runs go (default: dynamo-test in the target folder)
+
+Exit codes: 0 all is well, 101 a case failed, 2 the command line or a case's declaration is wrong.";
+
+/// How long a server may take to become ready.
+const DEFAULT_SERVICE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the user asked for.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo test --",
+    disable_version_flag = true,
+    disable_help_flag = true,
+    after_help = EXAMPLES,
+    override_usage = "cargo test -- [OPTIONS] [NAME]..."
+)]
+pub(crate) struct Options {
+    /// Run the cases whose names contain one of these
+    #[arg(value_name = "NAME", help_heading = "Selection")]
+    pub(crate) filters: Vec<String>,
+
+    /// Run what this stage runs: premerge, postmerge, nightly, weekly or release; each includes the earlier ones
+    #[arg(long, value_name = "STAGE", help_heading = "Selection")]
+    pub(crate) lifecycle: Option<String>,
+
+    /// Run the cases whose markers satisfy an expression of `and`, `or`, `not` and parentheses
+    #[arg(short = 'm', long, value_name = "EXPR", help_heading = "Selection")]
+    pub(crate) mark: Option<String>,
+
+    /// Leave out the cases whose names contain this; may be given several times
+    #[arg(long, value_name = "NAME", help_heading = "Selection")]
+    pub(crate) skip: Vec<String>,
+
+    /// Match the names of NAME and --skip as a whole
+    #[arg(long, help_heading = "Selection")]
+    pub(crate) exact: bool,
+
+    /// Run only the cases that bear #[ignore]
+    #[arg(long, help_heading = "Selection", conflicts_with = "include_ignored")]
+    pub(crate) ignored: bool,
+
+    /// Run the cases that bear #[ignore], too
+    #[arg(long, help_heading = "Selection")]
+    pub(crate) include_ignored: bool,
+
+    /// List the cases instead of running them
+    #[arg(long, help_heading = "Listing")]
+    pub(crate) list: bool,
+
+    /// List every case with what would become of it, and why
+    #[arg(long, help_heading = "Listing")]
+    pub(crate) explain: bool,
+
+    /// List the markers with their category, aliases and description
+    #[arg(long, help_heading = "Listing")]
+    pub(crate) markers: bool,
+
+    /// Print this help
+    #[arg(short = 'h', long, action = clap::ArgAction::Help, help_heading = "Listing")]
+    help: Option<bool>,
+
+    /// Run so many cases at once (default: one for each core)
+    #[arg(long, value_name = "N", help_heading = "Running")]
+    pub(crate) test_threads: Option<NonZeroUsize>,
+
+    /// Fail a case that would be skipped because this machine lacks something
+    #[arg(long, help_heading = "Running")]
+    pub(crate) strict: bool,
+
+    /// Derive the cases' seeds from this number
+    #[arg(long, value_name = "N", help_heading = "Running")]
+    pub(crate) seed: Option<u64>,
+
+    /// Print what cases print as they print it
+    #[arg(long, visible_alias = "nocapture", help_heading = "Output")]
+    pub(crate) no_capture: bool,
+
+    /// Show what passed cases printed, too
+    #[arg(long, help_heading = "Output")]
+    pub(crate) show_output: bool,
+
+    /// One character a case; the same as --format terse
+    #[arg(short, long, help_heading = "Output", conflicts_with = "format")]
+    pub(crate) quiet: bool,
+
+    /// How to print: a line a case, a character a case, or a JSON object an event
+    #[arg(long, value_name = "FORMAT", help_heading = "Output")]
+    pub(crate) format: Option<Format>,
+
+    /// When to colour
+    #[arg(long, value_name = "WHEN", help_heading = "Output")]
+    pub(crate) color: Option<Color>,
+
+    /// Write what would be printed of the run into this file
+    #[arg(long, value_name = "PATH", help_heading = "Output")]
+    pub(crate) logfile: Option<PathBuf>,
+
+    /// Accepted for libtest's sake, as are --test, --bench and --report-time
+    #[arg(short = 'Z', value_name = "FLAG", hide = true)]
+    unstable: Vec<String>,
+    #[arg(long, hide = true)]
+    test: bool,
+    #[arg(long, hide = true)]
+    bench: bool,
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true)]
+    report_time: Option<Option<String>>,
+
+    /// How long a server may take to become ready; from the environment only.
+    #[arg(skip = DEFAULT_SERVICE_TIMEOUT)]
+    pub(crate) service_timeout: Duration,
+
+    /// Whether the expression or lifecycle came from the environment; for messages.
+    #[arg(skip)]
+    pub(crate) from_environment: FromEnvironment,
+}
+
+/// Which selections came from variables instead of flags.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct FromEnvironment {
+    pub(crate) lifecycle: bool,
+    pub(crate) mark: bool,
+}
+
+/// `--format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Pretty,
+    Terse,
+    Json,
+}
+
+/// `--color`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// A variable whose value makes no sense.
+#[derive(Debug)]
+pub(crate) struct BadVariable {
+    variable: &'static str,
+    value: String,
+    expected: &'static str,
+}
+
+impl fmt::Display for BadVariable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { variable, value, expected } = self;
+        write!(f, "{variable}={value:?} is not {expected}")
+    }
+}
+
+impl Options {
+    /// Reads the process's own arguments; prints and exits where they are wrong, or ask for help.
+    pub(crate) fn from_command_line() -> Result<Self, BadVariable> {
+        Self::parse().with_environment(|name| std::env::var_os(name))
+    }
+
+    /// What the environment alone asks for: under the stock harness the command line is libtest's.
+    pub(crate) fn from_environment() -> Result<Self, BadVariable> {
+        let nothing: [&str; 1] = ["cargo test --"];
+        Self::parse_from(nothing).with_environment(|name| std::env::var_os(name))
+    }
+
+    /// Fills what no flag gave from the environment. An empty variable is as good as none.
+    fn with_environment(
+        mut self,
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, BadVariable> {
+        let variable = |name| {
+            let value = variable(name).filter(|value| !value.is_empty())?;
+            Some(value.to_string_lossy().into_owned())
+        };
+        if self.lifecycle.is_none() {
+            self.lifecycle = variable("DYNAMO_TEST_LIFECYCLE");
+            self.from_environment.lifecycle = self.lifecycle.is_some();
+        }
+        if self.mark.is_none() {
+            self.mark = variable("DYNAMO_TEST_MARK");
+            self.from_environment.mark = self.mark.is_some();
+        }
+        if self.skip.is_empty() {
+            let names = variable("DYNAMO_TEST_SKIP").unwrap_or_default();
+            self.skip = names.split_whitespace().map(Into::into).collect();
+        }
+        if !self.strict {
+            self.strict = match variable("DYNAMO_TEST_STRICT").as_deref() {
+                None | Some("0" | "false") => false,
+                Some("1" | "true") => true,
+                Some(value) => return Err(bad("DYNAMO_TEST_STRICT", value, "0 or 1")),
+            };
+        }
+        let seconds = "a number of seconds above 0";
+        let timeout: Option<f64> =
+            or_variable(None, "DYNAMO_TEST_SERVICE_TIMEOUT", seconds, variable)?;
+        if let Some(timeout) = timeout {
+            self.service_timeout = Duration::try_from_secs_f64(timeout)
+                .ok()
+                .filter(|timeout| !timeout.is_zero())
+                .ok_or_else(|| bad("DYNAMO_TEST_SERVICE_TIMEOUT", &timeout.to_string(), seconds))?;
+        }
+        self.seed = or_variable(self.seed, "DYNAMO_TEST_SEED", "a number", variable)?;
+        self.test_threads =
+            or_variable(self.test_threads, "RUST_TEST_THREADS", "a number, 1 or more", variable)?;
+        if !self.no_capture {
+            self.no_capture = variable("RUST_TEST_NOCAPTURE").is_some_and(|value| value != "0");
+        }
+        Ok(self)
+    }
+
+    /// The format that libtest-mimic prints the run in.
+    pub(crate) fn print_format(&self) -> FormatSetting {
+        match self.format {
+            _ if self.quiet => FormatSetting::Terse,
+            None | Some(Format::Pretty) => FormatSetting::Pretty,
+            Some(Format::Terse) => FormatSetting::Terse,
+            Some(Format::Json) => FormatSetting::Json,
+        }
+    }
+
+    pub(crate) fn print_color(&self) -> ColorSetting {
+        match self.color {
+            None | Some(Color::Auto) => ColorSetting::Auto,
+            Some(Color::Always) => ColorSetting::Always,
+            Some(Color::Never) => ColorSetting::Never,
+        }
+    }
+}
+
+fn bad(variable: &'static str, value: &str, expected: &'static str) -> BadVariable {
+    BadVariable { variable, value: value.into(), expected }
+}
+
+/// The flag's value, else the variable's.
+fn or_variable<T: std::str::FromStr>(
+    flag: Option<T>,
+    name: &'static str,
+    expected: &'static str,
+    variable: impl Fn(&'static str) -> Option<String>,
+) -> Result<Option<T>, BadVariable> {
+    match (flag, variable(name)) {
+        (None, Some(value)) => match value.parse() {
+            Ok(parsed) => Ok(Some(parsed)),
+            Err(_) => Err(bad(name, &value, expected)),
+        },
+        (flag, _) => Ok(flag),
+    }
+}

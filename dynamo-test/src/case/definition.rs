@@ -1,0 +1,88 @@
+use super::Body;
+use crate::fixture::Needs;
+use crate::marker::Marker;
+
+/// What the attribute writes down of a test; the macro's output, no API.
+pub struct Definition {
+    /// `crate::module::function`.
+    pub path: &'static str,
+    /// Where it stands: `file!()`.
+    pub file: &'static str,
+    /// `line!()` of its attribute.
+    pub line: u32,
+    /// Those that the attribute names; suites may add to them.
+    pub markers: &'static [Marker],
+    /// How many GPUs it needs.
+    pub gpus: u32,
+    /// Per GPU.
+    pub vram_mib: Option<u64>,
+    /// How long it may take.
+    pub timeout_ms: Option<u64>,
+    /// Why it does not run.
+    pub skip: Option<&'static str>,
+    /// Why it is expected to fail.
+    pub xfail: Option<&'static str>,
+    /// Whether it needs a process of its own.
+    pub isolated: bool,
+    /// Variables of its process.
+    pub env: &'static [(&'static str, &'static str)],
+    /// The group of cases that never run at the same time.
+    pub serial: Option<&'static str>,
+    /// `#[ignore]`, perhaps with a reason.
+    pub ignore: Option<Option<&'static str>>,
+    /// `#[should_panic]`, perhaps with a part of the message.
+    pub should_panic: Option<Option<&'static str>>,
+    /// What an async case runs in.
+    pub runtime: Runtime,
+    /// Adds what the case's fixtures need.
+    pub needs: fn(&mut Needs),
+    /// What is called.
+    pub body: Body,
+}
+
+inventory::collect!(Definition);
+
+impl Definition {
+    /// A definition with what every case has; the attribute adds what it says beyond that.
+    pub const fn new(path: &'static str, file: &'static str, line: u32, body: Body) -> Self {
+        Self {
+            path,
+            file,
+            line,
+            markers: &[],
+            gpus: 0,
+            vram_mib: None,
+            timeout_ms: None,
+            skip: None,
+            xfail: None,
+            isolated: false,
+            env: &[],
+            serial: None,
+            ignore: None,
+            should_panic: None,
+            runtime: Runtime::CurrentThread { start_paused: false },
+            needs: |_| {},
+            body,
+        }
+    }
+
+    /// The name that libtest would give it: the path without the crate.
+    pub(crate) fn name(&self) -> &'static str {
+        self.path.split_once("::").map_or(self.path, |(_crate, name)| name)
+    }
+}
+
+/// The tokio runtime of an async case.
+#[derive(Clone, Copy, Debug)]
+pub enum Runtime {
+    /// Everything on the case's thread.
+    CurrentThread {
+        /// Whether tokio's clock stands still at the start.
+        start_paused: bool,
+    },
+    /// Tasks on threads of their own.
+    MultiThread {
+        /// How many; tokio's default is one for each core.
+        worker_threads: Option<usize>,
+    },
+}

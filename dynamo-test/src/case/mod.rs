@@ -1,0 +1,71 @@
+//! Cases: what `#[dynamo_test]` registers, and the registry of them all.
+
+mod body;
+mod definition;
+pub(crate) mod policy;
+mod registry;
+
+pub(crate) use body::TestResult;
+pub use body::{Body, IntoTestResult, Prepared};
+pub use definition::{Definition, Runtime};
+pub(crate) use registry::Registry;
+pub use registry::Suite;
+
+use crate::fixture::Needs;
+use crate::marker::{Category, Lifecycle, Marker, builtin, expression::Marked};
+
+/// One registered test, with the markers of its suites.
+pub(crate) struct Case {
+    pub(crate) definition: &'static Definition,
+    /// Canonical, each once; the type first where the case names none.
+    pub(crate) markers: Vec<Marker>,
+    pub(crate) needs: Needs,
+    /// Its place among the binary's definitions, by which a worker finds it again.
+    pub(crate) index: usize,
+}
+
+impl Case {
+    /// The name that libtest would give it: its path without the crate.
+    pub(crate) fn name(&self) -> &'static str {
+        self.definition.name()
+    }
+
+    pub(crate) fn of_category(&self, category: Category) -> impl Iterator<Item = &Marker> {
+        self.markers.iter().filter(move |marker| marker.category == category)
+    }
+
+    /// The first lifecycle that runs it; `None` for a unit case without a lifecycle marker, which all run.
+    pub(crate) fn first_lifecycle(&self) -> Option<Lifecycle> {
+        self.of_category(Category::Lifecycle).filter_map(Lifecycle::of).min()
+    }
+
+    /// Whether it runs only when asked for.
+    pub(crate) fn waits_to_be_asked(&self) -> bool {
+        [builtin::benchmark, builtin::stress].iter().any(|kind| self.markers.contains(kind))
+    }
+
+    /// What the attribute asks for and this version cannot do yet.
+    pub(crate) fn not_supported_yet(&self) -> Option<&'static str> {
+        let definition = self.definition;
+        [
+            ("timeout", definition.timeout_ms.is_some()),
+            ("xfail", definition.xfail.is_some()),
+            ("isolated", definition.isolated),
+            ("env", !definition.env.is_empty()),
+            ("serial", definition.serial.is_some()),
+            ("vram", definition.vram_mib.is_some()),
+        ]
+        .into_iter()
+        .find_map(|(key, asked)| asked.then_some(key))
+    }
+}
+
+impl Marked for Case {
+    fn bears(&self, marker: &str) -> bool {
+        self.markers.iter().any(|mine| mine.name == marker)
+    }
+
+    fn gpus(&self) -> u32 {
+        self.definition.gpus
+    }
+}

@@ -1,0 +1,66 @@
+use super::{Case, Definition};
+use crate::fixture::Needs;
+use crate::marker::{Category, Marker, builtin};
+
+/// Markers that `suite!` gives to the cases of a module and those below.
+pub struct Suite {
+    /// `module_path!()` of the module.
+    pub module: &'static str,
+    /// What it gives.
+    pub markers: &'static [Marker],
+}
+
+inventory::collect!(Suite);
+
+impl Suite {
+    fn covers(&self, definition: &Definition) -> bool {
+        definition.path.strip_prefix(self.module).is_some_and(|below| below.starts_with("::"))
+    }
+}
+
+/// Every definition of the binary, in the order in which the linker left them: the same in every process of one
+/// binary, so that an index names a case.
+pub(crate) struct Registry {
+    definitions: Vec<&'static Definition>,
+    suites: Vec<&'static Suite>,
+}
+
+impl Registry {
+    pub(crate) fn collect() -> Self {
+        Self {
+            definitions: inventory::iter::<Definition>().collect(),
+            suites: inventory::iter::<Suite>().collect(),
+        }
+    }
+
+    /// The case of an index.
+    pub(crate) fn case(&self, index: usize) -> Option<Case> {
+        let definition = *self.definitions.get(index)?;
+        let mut needs = Needs::default();
+        (definition.needs)(&mut needs);
+        Some(Case { definition, markers: markers(definition, &self.suites), needs, index })
+    }
+
+    /// Every case, by name.
+    pub(crate) fn cases(&self) -> Vec<Case> {
+        let mut cases: Vec<Case> =
+            (0..self.definitions.len()).filter_map(|index| self.case(index)).collect();
+        cases.sort_by_key(Case::name);
+        cases
+    }
+}
+
+fn markers(definition: &Definition, suites: &[&'static Suite]) -> Vec<Marker> {
+    let inherited =
+        suites.iter().filter(|suite| suite.covers(definition)).flat_map(|suite| suite.markers);
+    let mut markers: Vec<Marker> = Vec::with_capacity(4);
+    for marker in definition.markers.iter().chain(inherited) {
+        if !markers.contains(marker) {
+            markers.push(*marker);
+        }
+    }
+    if !markers.iter().any(|marker| marker.category == Category::Type) {
+        markers.insert(0, builtin::unit);
+    }
+    markers
+}

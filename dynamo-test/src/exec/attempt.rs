@@ -1,0 +1,135 @@
+//! One case, run in this process: fixtures, function, teardown.
+
+use std::thread;
+
+use tokio::runtime::{Builder, Runtime as Tokio};
+
+use super::Outcome;
+use super::panics::{self, Panic};
+use crate::case::{Body, Case, Definition, Prepared, Runtime, TestResult};
+use crate::fixture::{CaseContext, FixtureError, Grants, Verdict};
+
+/// Runs a case on a thread of its own that bears its name, as libtest does: what it leaves in thread-locals dies
+/// with the thread.
+pub(crate) fn attempt(case: &Case, grants: Grants) -> Outcome {
+    let definition = case.definition;
+    let markers = case.markers.iter().map(|marker| marker.name);
+    let context = CaseContext::new(case.name(), markers, grants);
+    let thread =
+        thread::Builder::new().name(case.name().into()).spawn(move || run(definition, &context));
+    match thread.map(thread::JoinHandle::join) {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Outcome::error("the harness itself panicked: please report this"),
+        Err(error) => Outcome::error(format!("no thread could be started: {error}")),
+    }
+}
+
+fn run(definition: &Definition, context: &CaseContext) -> Outcome {
+    let judge = |ended| judge(definition, ended);
+    match definition.body {
+        Body::Sync(function) => judge(panics::catch(function)),
+        Body::Async(function) => match tokio(definition.runtime) {
+            Ok(tokio) => {
+                let ended = panics::catch(|| tokio.block_on(function()));
+                close(tokio, judge(ended))
+            }
+            Err(error) => error,
+        },
+        Body::WithFixtures(prepare) => match tokio(definition.runtime) {
+            Ok(tokio) => {
+                let prepared = panics::catch(|| tokio.block_on(prepare(context.clone())));
+                let outcome = match prepared {
+                    Ok(Ok(Prepared::Sync(function))) => judge(panics::catch(function)),
+                    Ok(Ok(Prepared::Async(future))) => {
+                        judge(panics::catch(|| tokio.block_on(future)))
+                    }
+                    Ok(Err(error)) => Outcome::error(error),
+                    Err(panic) => Outcome::error(format!("a fixture {}", described(&panic))),
+                };
+                let outcome = tear_down(&tokio, context, outcome);
+                close(tokio, outcome)
+            }
+            Err(error) => error,
+        },
+    }
+}
+
+fn tokio(runtime: Runtime) -> Result<Tokio, Outcome> {
+    let mut builder = match runtime {
+        Runtime::CurrentThread { .. } => Builder::new_current_thread(),
+        Runtime::MultiThread { .. } => Builder::new_multi_thread(),
+    };
+    match runtime {
+        Runtime::CurrentThread { start_paused } => {
+            builder.start_paused(start_paused);
+        }
+        Runtime::MultiThread { worker_threads: Some(threads) } => {
+            builder.worker_threads(threads);
+        }
+        Runtime::MultiThread { worker_threads: None } => {}
+    }
+    let built = builder.enable_all().build();
+    built.map_err(|error| Outcome::error(format!("no tokio runtime could be built: {error}")))
+}
+
+/// Drops the runtime, and with it what tasks still hold, which may panic.
+fn close(tokio: Tokio, outcome: Outcome) -> Outcome {
+    match panics::catch(|| drop(tokio)) {
+        Err(panic) if outcome.passed() => {
+            Outcome::Failed { message: panic.message, place: panic.place }
+        }
+        _ => outcome,
+    }
+}
+
+/// Runs what the fixtures registered, the last first; each, whatever became of the others.
+fn tear_down(tokio: &Tokio, context: &CaseContext, outcome: Outcome) -> Outcome {
+    let verdict = if outcome.passed() { Verdict::Passed } else { Verdict::Failed };
+    let mut errors = Vec::new();
+    while let Some(teardown) = context.next_teardown() {
+        match panics::catch(|| tokio.block_on(teardown(verdict))) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => errors.push(error),
+            Err(panic) => errors.push(FixtureError::new(described(&panic))),
+        }
+    }
+    if errors.is_empty() {
+        return outcome;
+    }
+    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let errors = format!("teardown: {}", errors.join("; "));
+    match outcome {
+        Outcome::Passed => Outcome::error(errors),
+        // What went wrong first is what matters; the rest is told beside it.
+        Outcome::Failed { message, place } => {
+            Outcome::Failed { message: format!("{message}\nthen {errors}"), place }
+        }
+        Outcome::Error { message } => Outcome::error(format!("{message}\nthen {errors}")),
+        crashed @ Outcome::Crashed { .. } => crashed,
+    }
+}
+
+fn described(panic: &Panic) -> String {
+    match &panic.place {
+        Some(place) => format!("panicked at {place}: {}", panic.message),
+        None => format!("panicked: {}", panic.message),
+    }
+}
+
+/// What a function's end means, `#[should_panic]` considered.
+fn judge(definition: &Definition, ended: Result<TestResult, Panic>) -> Outcome {
+    match (definition.should_panic, ended) {
+        (None, Ok(Ok(()))) | (Some(None), Err(_)) => Outcome::Passed,
+        (None, Ok(Err(error))) => Outcome::failed(format!("returned an error: {error}")),
+        (None, Err(Panic { message, place })) => Outcome::Failed { message, place },
+        (Some(_), Ok(Ok(()))) => Outcome::failed("the test did not panic, as it should"),
+        (Some(_), Ok(Err(error))) => Outcome::failed(format!(
+            "the test did not panic, as it should, but returned an error: {error}"
+        )),
+        (Some(Some(expected)), Err(panic)) if panic.message.contains(expected) => Outcome::Passed,
+        (Some(Some(expected)), Err(Panic { message, place })) => Outcome::Failed {
+            message: format!("{message}\nthe panic's message should contain {expected:?}"),
+            place,
+        },
+    }
+}

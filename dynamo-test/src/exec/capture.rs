@@ -1,0 +1,87 @@
+//! What a case prints: a file that the worker appends to and the controller reads.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+
+/// How much of a case's output is kept in memory and shown: its end. All of it is in a file beside the record.
+const SHOWN: u64 = 64 * 1024;
+
+/// The file behind a worker's standard output and error; it has no name, so nobody has to remove it.
+pub(super) struct Capture {
+    file: File,
+}
+
+/// What a case printed.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Output {
+    /// The end of it.
+    pub(crate) text: String,
+    /// How many bytes stood before `text`.
+    #[serde(rename = "omitted_bytes")]
+    pub(crate) omitted: u64,
+}
+
+impl Capture {
+    /// Makes the file in `folder`, which is made too.
+    pub(super) fn new(folder: &Path) -> io::Result<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = folder.join(format!("{}-{number}.capture", std::process::id()));
+        let made = fs::create_dir_all(folder)
+            .and_then(|()| File::options().read(true).append(true).create_new(true).open(&path))
+            .and_then(|file| fs::remove_file(&path).map(|()| file));
+        match made {
+            Ok(file) => Ok(Self { file }),
+            Err(error) => Err(io::Error::other(format!(
+                "no file for its output could be made at {}: {error} (DYNAMO_TEST_DIR names another place)",
+                path.display()
+            ))),
+        }
+    }
+
+    /// A handle for a worker's standard stream.
+    pub(super) fn stream(&self) -> io::Result<Stdio> {
+        Ok(self.file.try_clone()?.into())
+    }
+
+    /// Takes what was printed since the last call. Where only the end is returned and `whole` names a file, all of
+    /// it goes there.
+    pub(super) fn take(&self, whole: Option<&Path>) -> io::Result<Output> {
+        let length = self.file.metadata()?.len();
+        if length == 0 {
+            return Ok(Output::default());
+        }
+        let omitted = length.saturating_sub(SHOWN);
+        let mut bytes = vec![0; (length - omitted) as usize];
+        self.file.read_exact_at(&mut bytes, omitted)?;
+        if let (Some(path), true) = (whole, omitted > 0) {
+            copy(&self.file, length, path)?;
+        }
+        self.file.set_len(0)?;
+        Ok(Output { text: String::from_utf8_lossy(&bytes).into_owned(), omitted })
+    }
+}
+
+fn copy(from: &File, length: u64, path: &Path) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let to = File::create(path)?;
+    let mut buffer = vec![0; SHOWN as usize];
+    let mut position = 0;
+    while position < length {
+        let read = from.read_at(&mut buffer, position)?;
+        if read == 0 {
+            break;
+        }
+        to.write_all_at(&buffer[..read], position)?;
+        position += read as u64;
+    }
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! The environment of a case. It is set before a process starts; only a case that runs in the controller itself
+//! needs it changed in a running one.
+
+use std::env;
+
+use crate::fixture::{Grants, Service};
+
+/// Variables for a case: its value, or that it must be absent.
+pub(super) type Environment = Vec<(&'static str, Option<String>)>;
+
+/// What `grants` make of the service variables. Those that were not granted are absent, so that a case never talks
+/// to a server it did not ask for.
+pub(super) fn of(grants: &Grants) -> Environment {
+    let granted = grants.environment();
+    Service::ALL
+        .into_iter()
+        .map(Service::variable)
+        .map(|name| {
+            let value = granted.iter().find(|(known, _)| *known == name);
+            (name, value.map(|(_, value)| value.clone()))
+        })
+        .collect()
+}
+
+/// Makes `environment` this process's own.
+///
+/// # Safety
+///
+/// No other thread may read or write the environment meanwhile.
+pub(super) unsafe fn adopt(environment: &Environment) {
+    for (name, value) in environment {
+        match value {
+            // SAFETY: the caller's promise.
+            Some(value) => unsafe { env::set_var(name, value) },
+            // SAFETY: the caller's promise.
+            None => unsafe { env::remove_var(name) },
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! A case that runs in the controller itself and calls `exit(0)` would end the run as a success. The guard notices.
+
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static RUNNING: AtomicBool = AtomicBool::new(false);
+
+unsafe extern "C" {
+    safe fn atexit(callback: extern "C" fn()) -> i32;
+    safe fn _exit(status: i32) -> !;
+}
+
+/// While it lives, the end of the process is the failure of a case.
+pub(super) struct ExitGuard(());
+
+impl ExitGuard {
+    pub(super) fn new() -> Self {
+        static REGISTERED: Once = Once::new();
+        REGISTERED.call_once(|| {
+            atexit(refuse);
+        });
+        RUNNING.store(true, Ordering::Release);
+        Self(())
+    }
+}
+
+impl Drop for ExitGuard {
+    fn drop(&mut self) {
+        RUNNING.store(false, Ordering::Release);
+    }
+}
+
+extern "C" fn refuse() {
+    if RUNNING.load(Ordering::Acquire) {
+        eprintln!("dynamo-test: the case ended the process before it was finished");
+        _exit(101);
+    }
+}

@@ -1,0 +1,26 @@
+//! A case in the controller itself.
+
+use std::time::Instant;
+
+use super::environment;
+use super::exit_guard::ExitGuard;
+use super::runner::Attempt;
+use crate::case::Case;
+use crate::fixture::Grants;
+
+/// Runs the only case of this process, where a debugger is, or where nextest has made a process for it. What it
+/// prints is not captured.
+pub(super) fn run_alone(case: &Case, grants: Grants) -> Attempt {
+    // SAFETY: the case has not begun, and the threads there are (this one, and those that read the servers' logs)
+    // leave the environment alone.
+    unsafe { environment::adopt(&environment::of(&grants)) };
+    let _guard = ExitGuard::new();
+    run(case, grants)
+}
+
+/// Runs a case that leaves the process as it is.
+pub(super) fn run(case: &Case, grants: Grants) -> Attempt {
+    let started = Instant::now();
+    let outcome = super::attempt(case, grants);
+    Attempt { outcome, output: None, duration: started.elapsed() }
+}

@@ -1,0 +1,21 @@
+//! Execution: a case runs in a worker process, or in this one, and comes out with an outcome whatever it does.
+
+mod attempt;
+mod capture;
+mod environment;
+mod exit_guard;
+mod in_process;
+mod outcome;
+mod panics;
+mod runner;
+mod slots;
+mod wire;
+mod worker;
+mod workers;
+
+use attempt::attempt;
+pub(crate) use capture::Output;
+pub(crate) use outcome::Outcome;
+pub(crate) use runner::{Place, Runner, RunnerOptions};
+pub(crate) use worker::{WORKER_ARGUMENT, serve, serve_one};
+pub(crate) use workers::WorkerCommand;

@@ -1,0 +1,45 @@
+//! What the panic hook learns and `catch_unwind` does not tell: where a panic happened.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Once;
+
+thread_local! {
+    static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// A panic that ended a call.
+pub(crate) struct Panic {
+    pub(crate) message: String,
+    /// `file:line:column`; unknown if the test replaced the panic hook.
+    pub(crate) place: Option<String>,
+}
+
+/// Calls `body` and catches its panic. The usual hook still prints it.
+pub(crate) fn catch<T>(body: impl FnOnce() -> T) -> Result<T, Panic> {
+    install_hook();
+    PLACE.take();
+    panic::catch_unwind(AssertUnwindSafe(body))
+        .map_err(|payload| Panic { message: message(&*payload), place: PLACE.take() })
+}
+
+/// Has the hook note the place, then do what it did before.
+fn install_hook() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            PLACE.set(info.location().map(ToString::to_string));
+            usual(info);
+        }));
+    });
+}
+
+fn message(payload: &(dyn Any + Send)) -> String {
+    payload
+        .downcast_ref::<&str>()
+        .map(|message| (*message).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a message".into())
+}

@@ -1,0 +1,215 @@
+//! What a case needs is leased, the case runs, and what befell it is judged.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::slots::Slots;
+use super::wire::Assignment;
+use super::workers::{WorkerCommand, Workers};
+use super::{Outcome, Output, environment, in_process};
+use crate::case::Case;
+use crate::fixture::{Grants, Need, ServiceGrant};
+use crate::service::{Lease, Pool, ServiceError};
+
+/// How a run executes its cases.
+pub(crate) struct RunnerOptions {
+    /// How many cases run at once.
+    pub(crate) slots: usize,
+    pub(crate) place: Place,
+    /// What the cases' seeds derive from.
+    pub(crate) seed: u64,
+    /// Where the run's temporary folders go.
+    pub(crate) temp: PathBuf,
+    /// How long a server may take to become ready.
+    pub(crate) service_timeout: Duration,
+    /// Where the whole output of a failed case goes if it is too long to show.
+    pub(crate) outputs: PathBuf,
+}
+
+/// Where cases run.
+pub(crate) enum Place {
+    /// In this process, which runs nothing else.
+    Alone,
+    /// In this process, beside others.
+    Thread,
+    /// In worker processes.
+    Workers(WorkerCommand),
+}
+
+/// Executes the cases of a run.
+pub(crate) struct Runner {
+    slots: Slots,
+    /// Held by the case that uses the GPUs.
+    gpus: Mutex<()>,
+    services: Arc<Pool>,
+    executor: Executor,
+    seed: u64,
+    temp: PathBuf,
+    outputs: PathBuf,
+}
+
+/// [`Place`], set up.
+enum Executor {
+    Alone,
+    Thread,
+    Workers(Workers),
+}
+
+/// What one execution of a case came to.
+pub(super) struct Attempt {
+    pub(super) outcome: Outcome,
+    pub(super) output: Option<Output>,
+    pub(super) duration: Duration,
+}
+
+impl Attempt {
+    pub(super) fn error(message: impl ToString) -> Self {
+        Self { outcome: Outcome::error(message), output: None, duration: Duration::ZERO }
+    }
+}
+
+/// A case that has run, with all a report may tell of it.
+pub(crate) struct Finished {
+    pub(crate) outcome: Outcome,
+    /// What it printed, where that was captured.
+    pub(crate) output: Option<Output>,
+    /// Where all of its output is, if there is more than `output` holds.
+    pub(crate) whole_output: Option<PathBuf>,
+    pub(crate) duration: Duration,
+    pub(crate) seed: u64,
+    /// The temporary folder that it left for inspection.
+    pub(crate) kept: Option<PathBuf>,
+}
+
+impl Runner {
+    pub(crate) fn new(options: RunnerOptions) -> Self {
+        let RunnerOptions { slots, place, seed, temp, service_timeout, outputs } = options;
+        let executor = match place {
+            Place::Alone => Executor::Alone,
+            Place::Thread => Executor::Thread,
+            Place::Workers(command) => {
+                // Cases with services run in workers of other environments than those without.
+                let keep = slots.saturating_mul(4);
+                Executor::Workers(Workers::new(command, outputs.clone(), keep))
+            }
+        };
+        Self {
+            slots: Slots::new(slots),
+            gpus: Mutex::default(),
+            services: Pool::new(temp.clone(), service_timeout),
+            executor,
+            seed,
+            temp,
+            outputs,
+        }
+    }
+
+    /// Waits until the case may run, then runs it. `started` is told the process that it runs in.
+    pub(crate) fn run(&self, case: &Case, started: impl FnOnce(u32)) -> Finished {
+        // Until there are leases, cases with GPUs take turns; one that waits for its turn holds no slot.
+        let _gpus = (case.definition.gpus > 0)
+            .then(|| self.gpus.lock().unwrap_or_else(PoisonError::into_inner));
+        let _slot = self.slots.acquire();
+        let seed = case_seed(self.seed, case.name());
+        let temp = self.temp.join(case.index.to_string());
+        let whole_output = self.outputs.join(format!("{}.log", case.name().replace("::", "-")));
+        let attempt = match case.not_supported_yet() {
+            Some(key) => Attempt::error(format!(
+                "`{key}` is not supported yet by this version of dynamo-test"
+            )),
+            None => match self.lease(case) {
+                Ok((leases, services)) => {
+                    let grants = Grants { seed, temp: temp.clone(), services };
+                    let mut attempt = self.attempt(case, grants, &whole_output, started);
+                    blame_dead_services(&leases, &mut attempt.outcome);
+                    attempt
+                }
+                Err(error) => Attempt::error(error),
+            },
+        };
+        let is_cut = attempt.output.as_ref().is_some_and(|output| output.omitted > 0);
+        Finished {
+            outcome: attempt.outcome,
+            output: attempt.output,
+            whole_output: is_cut.then_some(whole_output).filter(|path| path.exists()),
+            duration: attempt.duration,
+            seed,
+            kept: temp.exists().then_some(temp),
+        }
+    }
+
+    /// Ends the idle workers and servers, and removes what the run no longer needs.
+    pub(crate) fn end(&self) {
+        if let Executor::Workers(workers) = &self.executor {
+            workers.end();
+        }
+        self.services.end();
+        // It stays where a case left something for inspection.
+        let _ = std::fs::remove_dir(&self.temp);
+    }
+
+    /// Leases the services that the case needs; those it can do without may be missing.
+    fn lease(&self, case: &Case) -> Result<(Vec<Lease>, Vec<ServiceGrant>), ServiceError> {
+        let mut leases = Vec::new();
+        let mut grants = Vec::new();
+        for (service, need) in case.needs.services() {
+            match (self.services.lease(*service), need) {
+                (Ok(lease), _) => {
+                    grants.push((*service, Ok(lease.address())));
+                    leases.push(lease);
+                }
+                (Err(error), Need::Optional) => grants.push((*service, Err(error.to_string()))),
+                (Err(error), Need::Required) => return Err(error),
+            }
+        }
+        Ok((leases, grants))
+    }
+
+    fn attempt(
+        &self,
+        case: &Case,
+        grants: Grants,
+        whole_output: &Path,
+        started: impl FnOnce(u32),
+    ) -> Attempt {
+        match &self.executor {
+            Executor::Workers(workers) => {
+                let environment = environment::of(&grants);
+                let assignment = Assignment { index: case.index, grants };
+                workers.run(case.name(), &assignment, environment, whole_output, started)
+            }
+            Executor::Alone => {
+                started(std::process::id());
+                in_process::run_alone(case, grants)
+            }
+            Executor::Thread => in_process::run(case, grants),
+        }
+    }
+}
+
+/// A case that failed while its server died failed because of the server.
+fn blame_dead_services(leases: &[Lease], outcome: &mut Outcome) {
+    if outcome.passed() {
+        return;
+    }
+    let deaths: Vec<String> =
+        leases.iter().filter_map(Lease::death).map(|death| death.to_string()).collect();
+    if !deaths.is_empty() {
+        let message = format!(
+            "{}
+the case then {}",
+            deaths.join("\n"),
+            outcome.headline()
+        );
+        *outcome = Outcome::Error { message };
+    }
+}
+
+/// A case's own seed: FNV-1a over the run's seed and the case's name, so that it does not depend on what else runs.
+fn case_seed(run: u64, name: &str) -> u64 {
+    let bytes = run.to_le_bytes().into_iter().chain(name.bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}

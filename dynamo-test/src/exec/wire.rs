@@ -1,0 +1,36 @@
+//! What controller and worker say to each other over their socket: a JSON object a line.
+
+use std::io::{self, Write};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::Outcome;
+use crate::fixture::Grants;
+
+/// The controller's word: run this case.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Assignment {
+    pub(super) index: usize,
+    pub(super) grants: Grants,
+}
+
+/// The worker's answer.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Report {
+    #[serde(flatten)]
+    pub(super) outcome: Outcome,
+    pub(super) micros: u64,
+}
+
+/// Writes a message and its line end at once.
+pub(super) fn send(mut stream: impl Write, message: &impl Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    stream.write_all(&line)
+}
+
+/// Reads a message from its line.
+pub(super) fn read<T: DeserializeOwned>(line: &[u8]) -> io::Result<T> {
+    Ok(serde_json::from_slice(line)?)
+}

@@ -1,0 +1,149 @@
+//! The worker's side: a process of the test binary that runs the cases it is handed, one at a time.
+//!
+//! Its standard input is the control socket. That moves out of the way first, so that neither a test nor a process
+//! that a test starts can read or hold it.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use rustix::io::fcntl_dupfd_cloexec;
+use rustix::process::{Pid, Signal, getpgrp, kill_process_group};
+
+use super::wire::{self, Assignment, Report};
+use super::{Outcome, attempt};
+use crate::case::Registry;
+
+/// The only argument of a worker.
+pub(crate) const WORKER_ARGUMENT: &str = "--dynamo-test-worker";
+
+/// Runs cases until the controller hangs up.
+pub(crate) fn serve() -> ! {
+    let ended = Control::take_stdin().and_then(|control| {
+        let registry = Arc::new(Registry::collect());
+        let standard = Arc::new(StandardStreams::keep()?);
+        let busy = Arc::new(AtomicBool::new(false));
+        let result = control.follow(|assignment, mut answer| {
+            busy.store(true, Ordering::Release);
+            let (registry, standard, busy) =
+                (Arc::clone(&registry), Arc::clone(&standard), Arc::clone(&busy));
+            // This thread goes back to listening, so that it hears the controller hang up.
+            thread::spawn(move || {
+                let report = run(&registry, assignment);
+                standard.put_back();
+                busy.store(false, Ordering::Release);
+                // Without a controller nobody wants the answer, and the listening thread ends the process.
+                let _ = wire::send(&mut answer, &report);
+            });
+            Ok(())
+        });
+        if busy.load(Ordering::Acquire) {
+            // The controller is gone in the middle of a case: it takes all that the case started along.
+            let _ = kill_process_group(getpgrp(), Signal::KILL);
+        }
+        result
+    });
+    match ended {
+        Ok(()) => process::exit(0),
+        Err(error) => {
+            eprintln!("dynamo-test worker: {error}");
+            process::exit(2);
+        }
+    }
+}
+
+/// Runs the one case that the controller hands over, on this thread, and ends the process: how a case gets a process
+/// of its own under the stock harness.
+pub(crate) fn serve_one() -> ! {
+    let served = Control::take_stdin().and_then(|control| {
+        control.follow(|assignment, mut answer| {
+            let report = run(&Registry::collect(), assignment);
+            wire::send(&mut answer, &report)
+        })
+    });
+    process::exit(if served.is_ok() { 0 } else { 2 });
+}
+
+fn run(registry: &Registry, assignment: Assignment) -> Report {
+    let started = Instant::now();
+    let outcome = match registry.case(assignment.index) {
+        Some(case) => attempt(&case, assignment.grants),
+        None => Outcome::error(
+            "the worker does not know the case: was the test binary rebuilt meanwhile?",
+        ),
+    };
+    // What stands in the buffer belongs to this case; a stream that the test closed has lost it anyway.
+    let _ = io::stdout().flush();
+    Report { outcome, micros: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX) }
+}
+
+/// The control socket.
+struct Control(UnixStream);
+
+impl Control {
+    fn take_stdin() -> io::Result<Self> {
+        let control = fcntl_dupfd_cloexec(io::stdin().as_fd(), 3)?;
+        rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+        Ok(Self(control.into()))
+    }
+
+    /// Hands over each assignment, until the controller hangs up.
+    fn follow(
+        self,
+        mut handle: impl FnMut(Assignment, UnixStream) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut lines = BufReader::new(self.0.try_clone()?);
+        let mut line = Vec::new();
+        while lines.read_until(b'\n', &mut line)? > 0 {
+            handle(wire::read(&line)?, self.0.try_clone()?)?;
+            line.clear();
+        }
+        Ok(())
+    }
+}
+
+/// The standard output and error that the worker was started with. A test may close or redirect them; the next case
+/// must not suffer.
+struct StandardStreams {
+    output: OwnedFd,
+    error: OwnedFd,
+}
+
+impl StandardStreams {
+    fn keep() -> io::Result<Self> {
+        Ok(Self {
+            output: fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?,
+            error: fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)?,
+        })
+    }
+
+    fn put_back(&self) {
+        // Nothing can be done about a failure here; the case's output would be missing.
+        if !same_file(&self.output, rustix::stdio::stdout()) {
+            let _ = rustix::stdio::dup2_stdout(&self.output);
+        }
+        if !same_file(&self.error, rustix::stdio::stderr()) {
+            let _ = rustix::stdio::dup2_stderr(&self.error);
+        }
+    }
+}
+
+fn same_file(one: impl AsFd, other: impl AsFd) -> bool {
+    let identity = |file: rustix::fs::Stat| (file.st_dev, file.st_ino);
+    match (rustix::fs::fstat(one), rustix::fs::fstat(other)) {
+        (Ok(one), Ok(other)) => identity(one) == identity(other),
+        _ => false,
+    }
+}
+
+/// The process group of a worker: its own.
+pub(super) fn kill_group(leader: Pid) {
+    // It may be empty already.
+    let _ = kill_process_group(leader, Signal::KILL);
+}

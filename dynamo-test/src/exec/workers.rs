@@ -1,0 +1,272 @@
+//! The controller's side of the workers: starting, handing out cases, and noticing when one dies.
+
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+
+use super::capture::Capture;
+use super::environment::Environment;
+use super::runner::Attempt;
+use super::wire::{self, Assignment, Report};
+use super::{Outcome, Output, worker};
+
+/// How long an idle worker may take to end once it is no longer needed.
+const END_WITHIN: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
+
+/// How a worker is started.
+pub(crate) struct WorkerCommand {
+    /// The test binary.
+    pub(crate) program: PathBuf,
+    /// Its arguments for a worker that runs the case of this name.
+    pub(crate) arguments: fn(&str) -> Vec<String>,
+    /// Variables that it gets beside those of its case.
+    pub(crate) environment: &'static [(&'static str, &'static str)],
+    /// Whether what cases print is kept for the report.
+    pub(crate) capture: bool,
+    /// Whether a worker runs more than one case.
+    pub(crate) reuse: bool,
+}
+
+/// The workers of a run.
+pub(crate) struct Workers {
+    command: WorkerCommand,
+    /// Where the files that keep what cases print are made.
+    captures: PathBuf,
+    /// How many workers may stay idle.
+    keep: usize,
+    /// The one used last at the end.
+    idle: Mutex<Vec<Worker>>,
+}
+
+impl Workers {
+    pub(super) fn new(command: WorkerCommand, captures: PathBuf, keep: usize) -> Self {
+        let keep = if command.reuse { keep } else { 0 };
+        Self { command, captures, keep, idle: Mutex::default() }
+    }
+
+    /// Runs a case in a worker whose environment is `environment`. If it fails and printed more than is shown, all
+    /// of it goes to `whole_output`.
+    pub(super) fn run(
+        &self,
+        case: &str,
+        assignment: &Assignment,
+        environment: Environment,
+        whole_output: &Path,
+        started: impl FnOnce(u32),
+    ) -> Attempt {
+        let worker = self.take_idle(&environment).map_or_else(|| self.start(case, environment), Ok);
+        let mut worker = match worker {
+            Ok(worker) => worker,
+            Err(error) => return Attempt::error(format!("no worker could be started: {error}")),
+        };
+        started(worker.child.id());
+        let answer = worker.run(assignment);
+        let passed = matches!(&answer, Ok(Report { outcome, .. }) if outcome.passed());
+        let output = worker.take_output((!passed).then_some(whole_output));
+        match answer {
+            Ok(report) => {
+                if output.is_ok() {
+                    self.give_back(worker);
+                }
+                Attempt {
+                    outcome: report.outcome,
+                    output: output.ok().flatten(),
+                    duration: Duration::from_micros(report.micros),
+                }
+            }
+            Err(lost) => Attempt {
+                outcome: lost.outcome(worker.end()),
+                output: output.ok().flatten(),
+                duration: Duration::ZERO,
+            },
+        }
+    }
+
+    /// Ends the idle workers.
+    pub(super) fn end(&self) {
+        self.idle().clear();
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Worker>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_idle(&self, environment: &Environment) -> Option<Worker> {
+        let mut idle = self.idle();
+        let position = idle.iter().rposition(|worker| worker.environment == *environment)?;
+        Some(idle.remove(position))
+    }
+
+    fn give_back(&self, worker: Worker) {
+        let mut idle = self.idle();
+        idle.push(worker);
+        let surplus = (idle.len() > self.keep).then(|| idle.remove(0));
+        drop(idle);
+        drop(surplus);
+    }
+
+    fn start(&self, case: &str, environment: Environment) -> io::Result<Worker> {
+        let (control, theirs) = UnixStream::pair()?;
+        let capture = self.command.capture.then(|| Capture::new(&self.captures)).transpose()?;
+        let mut command = Command::new(&self.command.program);
+        command
+            .args((self.command.arguments)(case))
+            .envs(self.command.environment.iter().copied())
+            .stdin(OwnedFd::from(theirs))
+            .process_group(0);
+        for (name, value) in &environment {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        if let Some(capture) = &capture {
+            command.stdout(capture.stream()?).stderr(capture.stream()?);
+        }
+        let child = command.spawn()?;
+        Ok(Worker { exited: Exited::of(&child)?, child, control, capture, environment })
+    }
+}
+
+/// A worker process.
+struct Worker {
+    child: Child,
+    exited: Exited,
+    control: UnixStream,
+    capture: Option<Capture>,
+    /// What it was started with; a case that needs another gets another worker.
+    environment: Environment,
+}
+
+/// Why a worker gave no answer.
+enum Lost {
+    /// It ended, or closed its socket.
+    Ended,
+    /// What it said made no sense.
+    Garbled(io::Error),
+}
+
+impl Lost {
+    fn outcome(self, status: io::Result<ExitStatus>) -> Outcome {
+        match (self, status) {
+            (Self::Garbled(error), _) => {
+                Outcome::Crashed { message: format!("its worker gave a garbled answer: {error}") }
+            }
+            (Self::Ended, Ok(status)) => match status.code() {
+                Some(code) => Outcome::Crashed {
+                    message: format!(
+                        "its process exited with code {code} before the case was finished"
+                    ),
+                },
+                None => Outcome::Crashed { message: format!("its process was killed by {status}") },
+            },
+            (Self::Ended, Err(error)) => {
+                Outcome::Crashed { message: format!("its process is gone: {error}") }
+            }
+        }
+    }
+}
+
+impl Worker {
+    fn run(&mut self, assignment: &Assignment) -> Result<Report, Lost> {
+        // A worker that cannot be told is one that has ended.
+        wire::send(&self.control, assignment).map_err(|_| Lost::Ended)?;
+        let mut line = Vec::new();
+        let mut buffer = [0; 4096];
+        while line.last() != Some(&b'\n') {
+            self.exited.wait_readable(&self.control).map_err(Lost::Garbled)?;
+            match self.control.read(&mut buffer) {
+                Ok(0) | Err(_) => return Err(Lost::Ended),
+                Ok(read) => line.extend_from_slice(&buffer[..read]),
+            }
+        }
+        wire::read(&line).map_err(Lost::Garbled)
+    }
+
+    /// Takes what the case printed; all of it goes to `whole` if that is named and it is long.
+    fn take_output(&self, whole: Option<&Path>) -> io::Result<Option<Output>> {
+        self.capture.as_ref().map(|capture| capture.take(whole)).transpose()
+    }
+
+    /// Has the process end, kills what it left behind, and says how it ended.
+    fn end(&mut self) -> io::Result<ExitStatus> {
+        // A worker that hears the controller hang up ends by itself.
+        let _ = self.control.shutdown(std::net::Shutdown::Both);
+        let pid = Pid::from_child(&self.child);
+        if !self.exited.wait(END_WITHIN) {
+            worker::kill_group(pid);
+        }
+        // Until it is waited for, its process group is still its own.
+        waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
+        worker::kill_group(pid);
+        self.child.wait()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(Some(_))) {
+            // A failure leaves a process that the operating system no longer knows.
+            let _ = self.end();
+        }
+    }
+}
+
+/// Tells when a process has exited, even while a process that it forked holds its socket.
+struct Exited {
+    #[cfg(target_os = "linux")]
+    pidfd: OwnedFd,
+}
+
+impl Exited {
+    #[cfg(target_os = "linux")]
+    fn of(child: &Child) -> io::Result<Self> {
+        let flags = rustix::process::PidfdFlags::empty();
+        Ok(Self { pidfd: rustix::process::pidfd_open(Pid::from_child(child), flags)? })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn of(_child: &Child) -> io::Result<Self> {
+        Ok(Self {})
+    }
+
+    /// Waits until `control` can be read; its end counts, and so does the process's.
+    fn wait_readable(&self, control: &UnixStream) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        {
+            let mut both =
+                [PollFd::new(control, PollFlags::IN), PollFd::new(&self.pidfd, PollFlags::IN)];
+            rustix::io::retry_on_intr(|| poll(&mut both, None))?;
+            if !both[1].revents().is_empty() {
+                // What it said before it exited is still to be read, but nobody may keep us waiting for more.
+                control.set_nonblocking(true)?;
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = control;
+        Ok(())
+    }
+
+    /// Waits for the exit; whether it came in time.
+    fn wait(&self, within: Timespec) -> bool {
+        #[cfg(target_os = "linux")]
+        {
+            let mut exited = [PollFd::new(&self.pidfd, PollFlags::IN)];
+            let ready = rustix::io::retry_on_intr(|| poll(&mut exited, Some(&within)));
+            ready.is_ok_and(|ready| ready > 0)
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            let _ = within;
+            false
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! One run, from the command line to the exit code.
+
+use std::collections::hash_map::RandomState;
+use std::env;
+use std::fmt::Display;
+use std::hash::BuildHasher;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Arguments, Completion, Conclusion, Failed, Trial};
+
+use crate::args::{Format, Options};
+use crate::case::{Case, Registry, policy};
+use crate::exec::{self, Place, Runner, RunnerOptions, WorkerCommand};
+use crate::gpu;
+use crate::marker::vocabulary::Vocabulary;
+use crate::marker::{Lifecycle, builtin};
+use crate::report::{self, Event, FinishedCase, Record, Selected, failure_text};
+use crate::select::{Decision, Plan, Planned, Selection};
+use crate::target::Target;
+
+/// The command line or a case's declaration is wrong; nothing ran.
+const USAGE: u8 = 2;
+
+/// The kind by which libtest-mimic leaves out what was not selected, and counts it; no name of a case holds it.
+const DESELECTED: &str = "not selected";
+
+/// How many cases may wait for GPUs beside those that run.
+const MAX_WAITING: usize = 64;
+
+/// The entry point that `main!` calls.
+pub fn main(target: &Target) -> ExitCode {
+    if env::args_os().nth(1).is_some_and(|first| first == exec::WORKER_ARGUMENT) {
+        exec::serve();
+    }
+    match Options::from_command_line() {
+        Ok(options) => run(target, options),
+        Err(error) => refuse(&error),
+    }
+}
+
+fn refuse(error: &dyn Display) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::from(USAGE)
+}
+
+fn run(target: &Target, options: Options) -> ExitCode {
+    let vocabulary = Vocabulary::collect();
+    if options.markers {
+        print!("{}", report::markers(&vocabulary));
+        return ExitCode::SUCCESS;
+    }
+    let selection = match Selection::new(&options, &vocabulary) {
+        Ok(selection) => selection,
+        Err(error) => return refuse(&error),
+    };
+    let cases = Registry::collect().cases();
+    if let Err(violations) = policy::check(&cases) {
+        return refuse(&violations);
+    }
+    let plan = Plan::new(cases, &selection, gpu::count);
+    if options.explain {
+        print!("{}", report::explain(&plan));
+        return ExitCode::SUCCESS;
+    }
+    if options.list {
+        let as_json = options.format == Some(Format::Json);
+        print!("{}", if as_json { report::json_list(&plan) } else { report::libtest_list(&plan) });
+        return ExitCode::SUCCESS;
+    }
+    if let Some(missing) = missing_under_nextest(&options, &plan) {
+        return refuse(&format!("no case is named {missing}"));
+    }
+    if let Some(Err(error)) = options.logfile.as_ref().map(std::fs::File::create) {
+        return refuse(&format!("--logfile cannot be written: {error}"));
+    }
+    execute(target, &options, &selection, plan)
+}
+
+/// Nextest runs a case by its name, and takes an exit code of 0 for its success; so a name that is not there must
+/// be a failure. Under cargo it is not: the case may be in another binary.
+fn missing_under_nextest<'a>(options: &'a Options, plan: &Plan) -> Option<&'a str> {
+    let asked = options.exact && env::var_os("NEXTEST").is_some();
+    let is_there = |name: &str| plan.cases.iter().any(|planned| planned.case.name() == name);
+    options.filters.iter().map(String::as_str).find(|name| asked && !is_there(name))
+}
+
+/// What the runners of the cases share.
+struct Run {
+    target: Target,
+    runner: Runner,
+    record: Record,
+    seed: u64,
+    strict: bool,
+    show_output: bool,
+    lifecycle: Option<Lifecycle>,
+}
+
+fn execute(target: &Target, options: &Options, selection: &Selection, plan: Plan) -> ExitCode {
+    let started = Instant::now();
+    let record = Record::create(&report::runs_folder());
+    let slots = options.test_threads.map_or_else(default_threads, NonZeroUsize::get);
+    let seed = options.seed.unwrap_or_else(random_seed);
+    record.write(&Event::RunStarted {
+        version: report::VERSION,
+        package: target.package,
+        target: &target.flags(),
+        pid: std::process::id(),
+        arguments: &env::args().skip(1).collect::<Vec<_>>(),
+        selected: Selected {
+            lifecycle: selection.lifecycle().map(Lifecycle::name),
+            mark: options.mark.as_deref(),
+        },
+        seed,
+        test_threads: slots,
+    });
+    let decided: Vec<Event<'_>> = plan
+        .cases
+        .iter()
+        .map(|Planned { case, decision }| Event::Decided {
+            case: case.name(),
+            decision: decision.name(),
+            reason: decision.reason(),
+        })
+        .collect();
+    record.write_all(&decided);
+    drop(decided);
+
+    let place = place(options, &plan);
+    let waiting = match place {
+        Place::Workers(_) => {
+            plan.running().filter(|planned| planned.case.definition.gpus > 0).count()
+        }
+        Place::Alone | Place::Thread => 0,
+    };
+    let outputs = record.folder().join("output");
+    let runner = Runner::new(RunnerOptions {
+        slots,
+        place,
+        seed,
+        temp: run_temp(),
+        service_timeout: options.service_timeout,
+        outputs,
+    });
+    let run = Arc::new(Run {
+        target: *target,
+        runner,
+        record,
+        seed,
+        strict: options.strict,
+        show_output: options.show_output,
+        lifecycle: selection.lifecycle(),
+    });
+    let trials = plan.cases.into_iter().map(|planned| run.trial(planned)).collect();
+    let arguments = Arguments {
+        skip: vec![DESELECTED.into()],
+        test_threads: Some(slots + waiting.min(MAX_WAITING)),
+        format: Some(options.print_format()),
+        color: Some(options.print_color()),
+        logfile: options.logfile.as_ref().map(|path| path.display().to_string()),
+        ..Arguments::default()
+    };
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    run.finish(&conclusion, started.elapsed(), options.format == Some(Format::Json))
+}
+
+impl Run {
+    /// What libtest-mimic runs, prints and counts for a case.
+    fn trial(self: &Arc<Self>, planned: Planned) -> Trial {
+        let Planned { case, decision } = planned;
+        let name = case.name();
+        let ignored = |reason: Option<String>| {
+            Trial::ignorable_test(name, move || Ok(Completion::Ignored { reason }))
+        };
+        match decision {
+            Decision::Deselected(_) => Trial::test(name, || Ok(())).with_kind(DESELECTED),
+            Decision::Ignored(reason) => ignored(reason),
+            Decision::Lacking(lack) if self.strict => {
+                Trial::test(name, move || Err(Failed::from(format!("--strict: {lack}"))))
+            }
+            Decision::Skipped(reason) | Decision::Lacking(reason) => ignored(Some(reason)),
+            Decision::Run => {
+                let run = Arc::clone(self);
+                Trial::ignorable_test(name, move || run.case(&case))
+            }
+        }
+    }
+
+    /// Runs a case and says what became of it, in the record and to libtest-mimic.
+    fn case(&self, case: &Case) -> Result<Completion, Failed> {
+        let name = case.name();
+        let finished =
+            self.runner.run(case, |pid| self.record.write(&Event::Started { case: name, pid }));
+        let passed = finished.outcome.passed();
+        let printed = finished.output.as_ref().filter(|output| !output.text.is_empty());
+        let seed = case.needs.uses_seed().then_some(self.seed);
+        let rerun = self.target.rerun(name, seed, case.definition.ignore.is_some());
+        let finished = FinishedCase {
+            case: name,
+            outcome: &finished.outcome,
+            duration_ms: finished.duration.as_secs_f64() * 1e3,
+            seed: finished.seed,
+            // A lifecycle runs stress cases to learn from them.
+            informative: self.lifecycle.is_some() && case.markers.contains(&builtin::stress),
+            output: printed.filter(|_| !passed || self.show_output),
+            whole_output: finished.whole_output.as_deref(),
+            kept: finished.kept.as_deref(),
+            rerun: &rerun,
+        };
+        let informative = finished.informative;
+        let text = (!passed).then(|| failure_text(&finished));
+        self.record.write(&Event::Finished(finished));
+        match text {
+            None => Ok(Completion::Completed),
+            Some(_) if informative => {
+                Ok(Completion::ignored_with("it failed; a stress case only informs"))
+            }
+            Some(text) => Err(Failed::from(text)),
+        }
+    }
+
+    /// Records the end and prints what libtest's own lines do not tell.
+    fn finish(&self, conclusion: &Conclusion, duration: Duration, quiet: bool) -> ExitCode {
+        self.runner.end();
+        self.record.write(&Event::RunFinished {
+            passed: conclusion.num_passed,
+            failed: conclusion.num_failed,
+            ignored: conclusion.num_ignored,
+            filtered_out: conclusion.num_filtered_out,
+            duration_ms: duration.as_secs_f64() * 1e3,
+        });
+        if !quiet {
+            print!("{}", self.record.take_summary());
+            if conclusion.has_failed() {
+                println!("record: {}", self.record.folder().join("events.jsonl").display());
+            }
+        }
+        conclusion.exit_code()
+    }
+}
+
+/// Where the cases run: a case that is alone, by its exact name or because nextest made this process for it, runs
+/// here, where a debugger is.
+fn place(options: &Options, plan: &Plan) -> Place {
+    if options.exact && plan.running().count() == 1 {
+        return Place::Alone;
+    }
+    Place::Workers(WorkerCommand {
+        program: own_program(),
+        arguments: |_| vec![exec::WORKER_ARGUMENT.into()],
+        environment: &[],
+        capture: !options.no_capture,
+        reuse: true,
+    })
+}
+
+/// The test binary, which its workers run, too.
+pub(crate) fn own_program() -> PathBuf {
+    env::current_exe().unwrap_or_else(|_| env::args_os().next().unwrap_or_default().into())
+}
+
+pub(crate) fn random_seed() -> u64 {
+    RandomState::new().hash_one(std::process::id())
+}
+
+fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+/// The folder for what the run's cases and servers keep, made when the first of them asks. Its name is short,
+/// because a unix socket's path must be.
+pub(crate) fn run_temp() -> PathBuf {
+    let unique = random_seed() as u32;
+    env::temp_dir().join(format!("dynamo-test-{}-{unique:08x}", std::process::id()))
+}

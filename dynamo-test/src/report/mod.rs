@@ -1,0 +1,13 @@
+//! Reports: the record of a run, and what a person reads. Every report is made from events.
+
+mod events;
+mod failure;
+mod listing;
+mod record;
+mod summary;
+
+pub(crate) use events::{Event, FinishedCase, Selected, VERSION};
+pub(crate) use failure::failure_text;
+pub(crate) use listing::{explain, json_list, libtest_list, markers};
+pub(crate) use record::{Record, runs_folder};
+pub(crate) use summary::Summary;

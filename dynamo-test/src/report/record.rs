@@ -1,0 +1,131 @@
+//! Where the events of a run go: a file in a folder of the run, under the target directory.
+
+use std::env;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+
+use super::{Event, Summary};
+
+/// How many runs' folders are kept.
+const KEPT_RUNS: usize = 50;
+
+/// The record of a run.
+///
+/// Each event reaches the file before the run goes on, so that a killed run leaves what it knew.
+pub(crate) struct Record {
+    folder: PathBuf,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// None once it could not be written.
+    file: Option<File>,
+    summary: Summary,
+}
+
+/// An event as it stands in the file.
+#[derive(Serialize)]
+struct Line<'a> {
+    /// Milliseconds since 1970.
+    time: u64,
+    #[serde(flatten)]
+    event: &'a Event<'a>,
+}
+
+impl Record {
+    /// Opens the record of a new run under `runs`. Where it cannot be written, the run goes on without, and says so.
+    pub(crate) fn create(runs: &Path) -> Self {
+        let now = SystemTime::now();
+        let time = humantime::format_rfc3339_millis(now).to_string().replace([':', '-'], "");
+        let folder = runs.join(format!("{time}-{}", std::process::id()));
+        let file = fs::create_dir_all(&folder).and_then(|()| {
+            File::options().append(true).create(true).open(folder.join("events.jsonl"))
+        });
+        let file = match file {
+            Ok(file) => Some(file),
+            Err(error) => {
+                complain(&folder, &error);
+                None
+            }
+        };
+        forget_old_runs(runs);
+        Self { folder, state: Mutex::new(State { file, summary: Summary::default() }) }
+    }
+
+    /// The folder of the run.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Writes one event.
+    pub(crate) fn write(&self, event: &Event<'_>) {
+        self.write_all(std::slice::from_ref(event));
+    }
+
+    /// Writes several events at once.
+    pub(crate) fn write_all(&self, events: &[Event<'_>]) {
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let mut lines = Vec::new();
+        for event in events {
+            // An event is plain data: it has no form that JSON lacks.
+            if serde_json::to_writer(&mut lines, &Line { time, event }).is_ok() {
+                lines.push(b'\n');
+            }
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        for event in events {
+            state.summary.observe(event);
+        }
+        if let Some(Err(error)) = state.file.as_mut().map(|file| file.write_all(&lines)) {
+            complain(&self.folder, &error);
+            state.file = None;
+        }
+    }
+
+    /// What the events come to; none stays behind.
+    pub(crate) fn take_summary(&self) -> Summary {
+        std::mem::take(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).summary)
+    }
+}
+
+fn complain(folder: &Path, error: &io::Error) {
+    eprintln!(
+        "dynamo-test: the run is not recorded, {} cannot be written: {error} (DYNAMO_TEST_DIR names another place)",
+        folder.display()
+    );
+}
+
+/// Where runs are recorded: `$DYNAMO_TEST_DIR`, else `dynamo-test` in cargo's target directory, else the
+/// temporary one.
+pub(crate) fn runs_folder() -> PathBuf {
+    if let Some(folder) = env::var_os("DYNAMO_TEST_DIR").filter(|value| !value.is_empty()) {
+        return folder.into();
+    }
+    let program = env::current_exe().unwrap_or_default();
+    // Cargo marks the target directory with this file.
+    let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").exists());
+    target.map_or_else(env::temp_dir, Into::into).join("dynamo-test")
+}
+
+/// Removes the oldest runs' folders. Their names begin with their time, so they sort by age.
+fn forget_old_runs(runs: &Path) {
+    let Ok(entries) = fs::read_dir(runs) else { return };
+    let mut folders: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| is_run(path)).collect();
+    folders.sort_unstable();
+    let surplus = folders.len().saturating_sub(KEPT_RUNS);
+    for folder in &folders[..surplus] {
+        // Another run may have removed it first.
+        let _ = fs::remove_dir_all(folder);
+    }
+}
+
+fn is_run(path: &Path) -> bool {
+    path.join("events.jsonl").exists()
+}

@@ -1,0 +1,85 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::{Event, failure_text};
+
+/// What a person should know after a run beyond libtest's own lines, gathered from its events.
+#[derive(Debug, Default)]
+pub(crate) struct Summary {
+    /// How many cases were skipped, by reason.
+    skipped: BTreeMap<String, u64>,
+    /// What went wrong without failing the run, by case.
+    informative: BTreeMap<String, String>,
+    /// What passed cases printed, by case, where that was to be shown.
+    shown: BTreeMap<String, String>,
+    /// How many cases were decided on, and how many of them were not selected.
+    cases: u64,
+    deselected: u64,
+}
+
+impl Summary {
+    pub(super) fn observe(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Decided { decision, reason, .. } => {
+                self.cases += 1;
+                match *decision {
+                    "skipped" => {
+                        let reason = reason.unwrap_or_default().to_owned();
+                        *self.skipped.entry(reason).or_default() += 1;
+                    }
+                    "deselected" => self.deselected += 1,
+                    _ => {}
+                }
+            }
+            Event::Finished(finished) if finished.outcome.passed() => {
+                if let Some(output) = finished.output {
+                    self.shown.insert(finished.case.to_owned(), output.text.clone());
+                }
+            }
+            Event::Finished(finished) if finished.informative => {
+                self.informative.insert(finished.case.to_owned(), failure_text(finished));
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether there were cases, and the selection left none of them.
+    pub(crate) fn nothing_selected(&self) -> bool {
+        self.cases > 0 && self.deselected == self.cases
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.nothing_selected() {
+            let plural = if self.cases == 1 { "" } else { "s" };
+            writeln!(
+                f,
+                "none of the {} case{plural} here was selected; --explain says why",
+                self.cases
+            )?;
+        }
+        if !self.skipped.is_empty() {
+            writeln!(f, "skipped:")?;
+            for (reason, count) in &self.skipped {
+                writeln!(f, "    {count} × {reason}")?;
+            }
+        }
+        if !self.informative.is_empty() {
+            writeln!(
+                f,
+                "failed, without failing the run (a lifecycle's stress cases only inform):\n"
+            )?;
+            for (case, failure) in &self.informative {
+                writeln!(f, "---- {case} ----\n{failure}\n")?;
+            }
+        }
+        if !self.shown.is_empty() {
+            writeln!(f, "successes:\n")?;
+            for (case, output) in &self.shown {
+                writeln!(f, "---- {case} ----\n{}\n", output.trim_end())?;
+            }
+        }
+        Ok(())
+    }
+}

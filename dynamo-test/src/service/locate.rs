@@ -1,0 +1,41 @@
+//! Where a server's program is.
+
+use std::env;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::ServiceError;
+
+/// A program that the harness may have to start.
+pub(super) struct Program {
+    pub(super) name: &'static str,
+    /// The environment variable that names it.
+    pub(super) variable: &'static str,
+    /// How to get it.
+    pub(super) install: &'static str,
+}
+
+impl Program {
+    /// Looks where the variable says, else in PATH. What the variable names is taken as it is: whether it runs is
+    /// seen when it is started.
+    pub(super) fn locate(&self) -> Result<PathBuf, ServiceError> {
+        if let Some(named) = env::var_os(self.variable).filter(|value| !value.is_empty()) {
+            return Ok(named.into());
+        }
+        env::var_os("PATH")
+            .iter()
+            .flat_map(env::split_paths)
+            .map(|folder| folder.join(self.name))
+            .find(|candidate| is_executable(candidate))
+            .ok_or(ServiceError::NotFound {
+                program: self.name,
+                variable: self.variable,
+                install: self.install,
+            })
+    }
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}

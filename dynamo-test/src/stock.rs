@@ -1,0 +1,118 @@
+//! The second entry of a case: the `#[test]` that rustc keeps where the stock harness runs, because the crate did
+//! not set `harness = false`. The environment alone selects, and a case that was not selected passes, saying so.
+
+use std::env;
+use std::sync::LazyLock;
+
+use crate::args::Options;
+use crate::case::{Registry, policy};
+use crate::exec::{self, Place, Runner, RunnerOptions, WorkerCommand};
+use crate::gpu;
+use crate::harness::{own_program, random_seed, run_temp};
+use crate::marker::vocabulary::Vocabulary;
+use crate::report;
+use crate::select::{Decision, Plan, Planned, Selection};
+
+/// Set in the process that the stock harness's process starts for one case.
+const CHILD: &str = "DYNAMO_TEST_STOCK_CHILD";
+
+/// What the cases of the process share; or why none of them can run.
+static STOCK: LazyLock<Result<Stock, String>> = LazyLock::new(Stock::new);
+
+struct Stock {
+    plan: Plan,
+    strict: bool,
+    /// For cases that need nothing of their process.
+    here: Runner,
+    /// For cases that need an environment of their own, and so a process.
+    children: Runner,
+}
+
+/// Runs the case of a path, as a `#[test]` function of the stock harness.
+pub fn run_under_stock_harness(path: &str) {
+    if env::var_os(CHILD).is_some() {
+        exec::serve_one();
+    }
+    let failure = match &*STOCK {
+        Ok(stock) => stock.run(path).err(),
+        Err(error) => Some(error.clone()),
+    };
+    if let Some(failure) = failure {
+        // The panic's own message would name this file.
+        eprintln!("{failure}");
+        std::panic::resume_unwind(Box::new(failure));
+    }
+}
+
+impl Stock {
+    fn new() -> Result<Self, String> {
+        let mut options = Options::from_environment().map_err(|error| error.to_string())?;
+        // The stock harness has dealt with `#[ignore]` and with names before it calls; but that a case was asked for
+        // by its exact name lets benchmark and stress cases run.
+        options.include_ignored = true;
+        let arguments: Vec<String> = env::args().skip(1).collect();
+        if arguments.iter().any(|argument| argument == "--exact") {
+            options.exact = true;
+            options.filters =
+                arguments.into_iter().filter(|argument| !argument.starts_with('-')).collect();
+        }
+        let selection =
+            Selection::new(&options, &Vocabulary::collect()).map_err(|error| error.to_string())?;
+        let cases = Registry::collect().cases();
+        policy::check(&cases)?;
+        let seed = options.seed.unwrap_or_else(random_seed);
+        let runner = |place| {
+            Runner::new(RunnerOptions {
+                // The stock harness counts its threads itself.
+                slots: usize::MAX,
+                place,
+                seed,
+                temp: run_temp(),
+                service_timeout: options.service_timeout,
+                outputs: report::runs_folder().join("stock"),
+            })
+        };
+        Ok(Self {
+            plan: Plan::new(cases, &selection, gpu::count),
+            strict: options.strict,
+            here: runner(Place::Thread),
+            children: runner(Place::Workers(WorkerCommand {
+                program: own_program(),
+                arguments: |case| {
+                    ["--exact", case, "--nocapture", "--include-ignored", "--test-threads=1"]
+                        .map(Into::into)
+                        .into()
+                },
+                environment: &[(CHILD, "1")],
+                capture: true,
+                reuse: false,
+            })),
+        })
+    }
+
+    /// Runs the case of a path if it was selected; the error is what the stock harness shall show.
+    fn run(&self, path: &str) -> Result<(), String> {
+        let planned = self.plan.cases.iter().find(|planned| planned.case.definition.path == path);
+        let Some(Planned { case, decision }) = planned else {
+            return Err(format!("dynamo-test: {path} is not registered: please report this"));
+        };
+        if *decision != Decision::Run {
+            let reason = decision.reason().unwrap_or_default();
+            let said = format!("dynamo-test: {} is {}: {reason}", case.name(), decision.name());
+            if self.strict {
+                return Err(said);
+            }
+            eprintln!("{said}");
+            return Ok(());
+        }
+        let runner = if case.needs.services().is_empty() { &self.here } else { &self.children };
+        let finished = runner.run(case, |_| {});
+        if let Some(output) = &finished.output {
+            print!("{}", output.text);
+        }
+        if let Some(kept) = &finished.kept {
+            eprintln!("kept: {}", kept.display());
+        }
+        if finished.outcome.passed() { Ok(()) } else { Err(finished.outcome.headline()) }
+    }
+}

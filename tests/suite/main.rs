@@ -1,0 +1,2 @@
+//! x
+dynamo_test::main!();
