@@ -5,6 +5,7 @@ mod capture;
 mod environment;
 mod exit_guard;
 mod in_process;
+mod janitor;
 mod outcome;
 mod panics;
 mod runner;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::janitor::Janitor;
 use super::slots::Slots;
 use super::wire::Assignment;
 use super::workers::{WorkerCommand, Workers};
@@ -44,6 +45,7 @@ pub(crate) struct Runner {
     gpus: Mutex<()>,
     services: Arc<Pool>,
     executor: Executor,
+    janitor: Janitor,
     seed: u64,
     temp: PathBuf,
     outputs: PathBuf,
@@ -99,6 +101,7 @@ impl Runner {
             gpus: Mutex::default(),
             services: Pool::new(temp.clone(), service_timeout),
             executor,
+            janitor: Janitor::default(),
             seed,
             temp,
             outputs,
@@ -114,6 +117,9 @@ impl Runner {
         let seed = case_seed(self.seed, case.name());
         let temp = self.temp.join(case.index.to_string());
         let whole_output = self.outputs.join(format!("{}.log", case.name().replace("::", "-")));
+        if case.needs.uses_temp_dir() {
+            self.janitor.watch(&self.temp);
+        }
         let attempt = match case.not_supported_yet() {
             Some(key) => Attempt::error(format!(
                 "`{key}` is not supported yet by this version of dynamo-test"
@@ -128,6 +134,10 @@ impl Runner {
                 Err(error) => Attempt::error(error),
             },
         };
+        let kept = temp.exists().then_some(temp);
+        if kept.is_some() {
+            self.janitor.dismiss();
+        }
         let is_cut = attempt.output.as_ref().is_some_and(|output| output.omitted > 0);
         Finished {
             outcome: attempt.outcome,
@@ -135,7 +145,7 @@ impl Runner {
             whole_output: is_cut.then_some(whole_output).filter(|path| path.exists()),
             duration: attempt.duration,
             seed,
-            kept: temp.exists().then_some(temp),
+            kept,
         }
     }
 
@@ -145,6 +155,7 @@ impl Runner {
             workers.end();
         }
         self.services.end();
+        self.janitor.finish();
         // It stays where a case left something for inspection.
         let _ = std::fs::remove_dir(&self.temp);
     }

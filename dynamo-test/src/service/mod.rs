@@ -3,6 +3,7 @@
 
 #[cfg(feature = "etcd")]
 mod etcd;
+mod folders;
 #[cfg(feature = "etcd")]
 mod grpc;
 mod locate;

@@ -2,13 +2,13 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::locate::Program;
-use super::process::{Deadline, Server};
+use super::process::Server;
 use super::{Launch, ServiceError};
 
 const PROGRAM: Program = Program {
@@ -101,6 +101,21 @@ struct RefusalDetails {
 #[derive(Deserialize)]
 struct Info {
     version: String,
+}
+
+/// What is left of a time span that began with it.
+struct Deadline(Instant);
+
+impl Deadline {
+    fn after(span: Duration) -> Self {
+        Self(Instant::now() + span)
+    }
+
+    /// What is left; an error once nothing is.
+    fn left(&self) -> io::Result<Duration> {
+        let left = self.0.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
+    }
 }
 
 struct Connection {

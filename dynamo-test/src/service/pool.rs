@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::process::{Folders, Server};
+use super::folders::Folders;
+use super::process::Server;
 use super::{Launch, ServiceError};
 use crate::fixture::Service;
 
@@ -76,7 +77,11 @@ impl Pool {
     fn start(&self, service: Service) -> Result<Server, ServiceError> {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let started = self.folders.make(service.name(), number).and_then(|folder| {
-            let server = service.start(&Launch { folder: &folder, timeout: self.timeout })?;
+            let started = service.start(&Launch { folder: &folder, timeout: self.timeout });
+            if started.is_err() {
+                self.folders.remove(&folder);
+            }
+            let server = started?;
             // Proves, too, that it is ready for use.
             service.wipe(&server, self.timeout)?;
             Ok(server)

@@ -4,13 +4,12 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use super::{Launch, ServiceError};
 
@@ -191,45 +190,4 @@ fn check_runs(path: &Path) -> Result<(), String> {
     }
     rustix::fs::access(path, rustix::fs::Access::EXEC_OK)
         .map_err(|error| format!("{error} (is it executable?)"))
-}
-
-/// What is left of a time span that began with it.
-pub(super) struct Deadline(Instant);
-
-impl Deadline {
-    pub(super) fn after(span: Duration) -> Self {
-        Self(Instant::now() + span)
-    }
-
-    /// What is left; an error once nothing is.
-    pub(super) fn left(&self) -> std::io::Result<Duration> {
-        let left = self.0.saturating_duration_since(Instant::now());
-        if left.is_zero() { Err(std::io::ErrorKind::TimedOut.into()) } else { Ok(left) }
-    }
-}
-
-/// Where a run's servers keep their data: one folder, with one for each server.
-#[derive(Debug)]
-pub(super) struct Folders {
-    root: PathBuf,
-}
-
-impl Folders {
-    pub(super) fn new(root: PathBuf) -> Self {
-        Self { root }
-    }
-
-    /// Makes the folder of one server.
-    pub(super) fn make(
-        &self,
-        program: &'static str,
-        number: usize,
-    ) -> Result<PathBuf, ServiceError> {
-        use std::os::unix::fs::DirBuilderExt;
-        let path = self.root.join(format!("{program}-{number}"));
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(|error| {
-            ServiceError::NoFolder { program, path: path.clone(), error: error.to_string() }
-        })?;
-        Ok(path)
-    }
 }

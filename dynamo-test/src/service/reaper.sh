@@ -9,12 +9,14 @@ shift
 "$@" </dev/null >&2 &
 server=$!
 exec 2>/dev/null
-trap '' TERM INT HUP QUIT
+# PIPE, too: whoever would read the status below may be gone.
+trap '' TERM INT HUP QUIT PIPE
 read -r _
 kill -9 "$server"
 wait "$server"
-echo "$?"
+status=$?
 cd /
 rm -rf "$folder"
 # The last server of a run takes the run's folder along.
 rmdir "${folder%/*}"
+echo "$status"
