@@ -33,6 +33,7 @@ const DEFAULT_SERVICE_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo test --",
+    about = "Runs the cases of this test binary: all that need not be asked for, or those selected.",
     disable_version_flag = true,
     disable_help_flag = true,
     after_help = EXAMPLES,
@@ -84,7 +85,7 @@ pub(crate) struct Options {
     help: Option<bool>,
 
     /// Run so many cases at once (default: one for each core)
-    #[arg(long, value_name = "N", help_heading = "Running")]
+    #[arg(long, value_name = "N", help_heading = "Running", value_parser = at_least_one)]
     pub(crate) test_threads: Option<NonZeroUsize>,
 
     /// Fail a case that would be skipped because this machine lacks something
@@ -251,6 +252,10 @@ impl Options {
             Some(Color::Never) => ColorSetting::Never,
         }
     }
+}
+
+fn at_least_one(text: &str) -> Result<NonZeroUsize, &'static str> {
+    text.parse().map_err(|_| "it takes a number, 1 or more")
 }
 
 fn bad(variable: &'static str, value: &str, expected: &'static str) -> BadVariable {

@@ -4,6 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::env;
 use std::fmt::Display;
 use std::hash::BuildHasher;
+use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -50,8 +51,7 @@ fn refuse(error: &dyn Display) -> ExitCode {
 fn run(target: &Target, options: Options) -> ExitCode {
     let vocabulary = Vocabulary::collect();
     if options.markers {
-        print!("{}", report::markers(&vocabulary));
-        return ExitCode::SUCCESS;
+        return show(&report::markers(&vocabulary));
     }
     let selection = match Selection::new(&options, &vocabulary) {
         Ok(selection) => selection,
@@ -63,13 +63,11 @@ fn run(target: &Target, options: Options) -> ExitCode {
     }
     let plan = Plan::new(cases, &selection, gpu::count);
     if options.explain {
-        print!("{}", report::explain(&plan));
-        return ExitCode::SUCCESS;
+        return show(&report::explain(&plan));
     }
     if options.list {
         let as_json = options.format == Some(Format::Json);
-        print!("{}", if as_json { report::json_list(&plan) } else { report::libtest_list(&plan) });
-        return ExitCode::SUCCESS;
+        return show(&if as_json { report::json_list(&plan) } else { report::libtest_list(&plan) });
     }
     if let Some(missing) = missing_under_nextest(&options, &plan) {
         return refuse(&format!("no case is named {missing}"));
@@ -78,6 +76,14 @@ fn run(target: &Target, options: Options) -> ExitCode {
         return refuse(&format!("--logfile cannot be written: {error}"));
     }
     execute(target, &options, &selection, plan)
+}
+
+/// Prints a listing. Whoever closes the pipe early has seen enough.
+fn show(listing: &str) -> ExitCode {
+    match io::stdout().write_all(listing.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => refuse(&error),
+        _ => ExitCode::SUCCESS,
+    }
 }
 
 /// Nextest runs a case by its name, and takes an exit code of 0 for its success; so a name that is not there must

@@ -1,2 +1,14 @@
-//! x
+//! What dynamo-test promises its users, tried on fixture crates with real processes and servers.
+
+mod fixture_crate;
+
+mod cleanup;
+mod command_line;
+
+mod outcomes;
+mod policy;
+mod record;
+mod services;
+mod stock_harness;
+
 dynamo_test::main!();

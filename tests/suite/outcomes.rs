@@ -1,0 +1,203 @@
+//! Whatever a case does, it comes out right, and so do all others.
+
+use std::collections::BTreeMap;
+
+use dynamo_test::prelude::*;
+use serde_json::Value;
+
+use crate::fixture_crate::{FixtureCrates, Ran};
+
+suite!(integration, premerge);
+
+const OUTCOMES: &str = env!("CARGO_BIN_EXE_outcomes");
+
+/// What a case must come out as. The text must be in what is shown of it.
+enum Expected {
+    Passed,
+    Failed(&'static str),
+    Error(&'static str),
+    Crashed(&'static str),
+    /// Not run, for this reason.
+    Ignored(&'static str),
+}
+
+use Expected::{Crashed, Error, Failed, Ignored, Passed};
+
+const TABLE: &[(&str, Expected)] = &[
+    ("aborts", Crashed("killed by signal: 6 (SIGABRT)")),
+    ("asks_for_a_timeout", Error("`timeout` is not supported yet")),
+    ("closes_stdout", Passed),
+    ("does_not_panic_though_it_should", Failed("the test did not panic, as it should")),
+    ("does_without_a_broken_fixture", Passed),
+    ("exits_with_a_code", Crashed("exited with code 7 before the case was finished")),
+    ("exits_with_success", Crashed("exited with code 0 before the case was finished")),
+    ("has_a_broken_fixture", Error("fixture `_broken: Broken`: the device is unplugged")),
+    ("has_a_panicking_fixture", Error("no device")),
+    ("ignored_with_a_reason", Ignored("it takes a minute")),
+    ("keeps_its_temp_dir", Failed("so that it is kept")),
+    ("knows_itself", Failed("so that it shows")),
+    ("leaves_no_temp_dir", Passed),
+    ("needs_more_gpus_than_there_are", Ignored("needs 4096 GPUs, ")),
+    ("panics", Failed("the panic's message")),
+    ("panics_as_it_should", Passed),
+    ("panics_async", Failed("assertion `left == right` failed")),
+    ("panics_before_teardown", Failed("teardown of panics_before_teardown: Failed")),
+    ("panics_with_another_message", Failed("should contain \"out of range\"")),
+    ("panics_with_the_message_it_should", Passed),
+    ("passes", Passed),
+    ("passes_async", Passed),
+    ("passes_but_teardown_fails", Error("teardown: the device does not answer")),
+    ("passes_in_paused_time", Passed),
+    ("passes_on_many_threads", Passed),
+    ("prints_50_megabytes", Failed("after 50 megabytes")),
+    ("prints_after_a_case_closed_stdout", Failed("printed after stdout was put back")),
+    ("prints_invalid_utf8", Failed("before \u{fffd}\u{fffd} after")),
+    ("reads_stdin_to_its_end", Passed),
+    ("returns_an_error", Failed("the error's message")),
+    ("returns_ok", Passed),
+    ("skipped_with_a_reason", Ignored("issue 12 is open")),
+];
+
+impl Expected {
+    /// The outcome's name in the record.
+    fn recorded(&self) -> Option<&'static str> {
+        match self {
+            Passed => Some("passed"),
+            Failed(_) => Some("failed"),
+            Error(_) => Some("error"),
+            Crashed(_) => Some("crashed"),
+            Ignored(_) => None,
+        }
+    }
+
+    /// Holds what the terminal showed against this.
+    fn check_terminal(&self, ran: &Ran, case: &str) {
+        let verdict = ran.verdict(case);
+        match self {
+            Passed => assert_eq!(verdict, "ok", "{case}"),
+            Ignored(reason) => {
+                assert!(
+                    verdict.starts_with("ignored (") && verdict.contains(reason),
+                    "{case}: {verdict}"
+                );
+            }
+            Failed(text) | Error(text) | Crashed(text) => {
+                assert_eq!(verdict, "FAILED", "{case}");
+                let shown = ran.failure(case);
+                let name = self.recorded().unwrap_or_default();
+                assert!(shown.starts_with(&format!("{name}: ")), "{case}: {shown}");
+                assert!(shown.contains(text), "{case}: {shown}");
+                let rerun =
+                    format!("rerun: cargo test -p acceptance --bin outcomes -- --exact {case}");
+                assert!(shown.contains(&rerun), "{case}: {shown}");
+            }
+        }
+    }
+}
+
+/// The cases of the given kind of event.
+fn of_kind<'a>(events: &'a [Value], kind: &str) -> BTreeMap<&'a str, &'a Value> {
+    let of_kind = events.iter().filter(|event| event["event"] == kind);
+    of_kind.map(|event| (event["case"].as_str().unwrap(), event)).collect()
+}
+
+#[dynamo_test]
+fn the_table_holds_in_workers(crates: FixtureCrates) {
+    let ran = crates.run(OUTCOMES, &[]);
+    assert_eq!(ran.code, Some(101), "{}", ran.stderr);
+    let events = crates.events();
+    let (decided, started, finished) =
+        (of_kind(&events, "decided"), of_kind(&events, "started"), of_kind(&events, "finished"));
+    assert_eq!(decided.len(), TABLE.len(), "the table names every case");
+    for (case, expected) in TABLE {
+        expected.check_terminal(&ran, case);
+        let outcome = finished.get(case).map(|event| event["outcome"].as_str().unwrap());
+        assert_eq!(outcome, expected.recorded(), "{case}");
+        let ran = !matches!(expected, Ignored(_)) && *case != "asks_for_a_timeout";
+        assert_eq!(started.contains_key(case), ran, "{case}");
+    }
+    assert!(ran.stdout.contains("test result: FAILED. 11 passed; 18 failed; 3 ignored;"));
+    assert!(ran.stdout.contains("skipped:\n    1 × issue 12 is open\n"));
+}
+
+#[dynamo_test]
+fn a_failure_shows_its_place_and_what_was_printed(crates: FixtureCrates) {
+    let ran = crates.run(OUTCOMES, &["panics", "--skip", "_"]);
+    let shown = ran.failure("panics");
+    assert!(shown.starts_with("failed: panicked at tests/fixtures/outcomes.rs:"), "{shown}");
+    assert!(shown.contains("printed before the panic\nprinted on stderr before the panic\n"));
+    assert!(!ran.stdout.contains("printed by a case that passes"));
+}
+
+#[dynamo_test]
+fn passed_cases_show_what_they_printed_when_asked(crates: FixtureCrates) {
+    let ran = crates.run(OUTCOMES, &["passes", "--show-output"]);
+    assert!(
+        ran.stdout.contains("---- passes ----\nprinted by a case that passes\n"),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[dynamo_test]
+fn output_that_is_too_long_to_show_is_in_a_file(crates: FixtureCrates) {
+    let ran = crates.run(OUTCOMES, &["prints_50_megabytes", "passes"]);
+    let shown = ran.failure("prints_50_megabytes");
+    assert!(shown.len() < 100_000, "{} bytes are shown", shown.len());
+    let (_, rest) = shown.split_once("all of it is in ").unwrap();
+    let (path, _) = rest.split_once(']').unwrap();
+    assert!(std::fs::metadata(path).unwrap().len() > 50 << 20);
+}
+
+#[dynamo_test]
+fn a_failed_case_keeps_its_folder_and_a_passed_one_does_not(crates: FixtureCrates) {
+    let ran = crates.run(OUTCOMES, &["temp_dir"]);
+    let shown = ran.failure("keeps_its_temp_dir");
+    let (_, rest) = shown.split_once("kept: ").unwrap();
+    let kept = std::path::Path::new(rest.lines().next().unwrap());
+    assert_eq!(std::fs::read_to_string(kept.join("0/evidence.txt")).unwrap(), "what went wrong");
+    let siblings = std::fs::read_dir(kept.parent().unwrap()).unwrap().count();
+    assert_eq!(siblings, 1, "the other case's folder is gone");
+    assert_eq!(crates.leftovers().len(), 1, "one folder of the run's");
+}
+
+#[dynamo_test]
+fn a_seed_repeats_with_the_run_s_seed(crates: FixtureCrates) {
+    let seed = |arguments: &[&str]| {
+        let ran = crates.run(OUTCOMES, arguments);
+        let shown = ran.failure("knows_itself").to_owned();
+        let line = shown.lines().find(|line| line.starts_with("seed ")).unwrap().to_owned();
+        (line, shown)
+    };
+    let (first, shown) = seed(&["knows_itself"]);
+    let (_, flag) = shown.split_once("--seed ").expect("the rerun command names the seed");
+    assert_eq!(seed(&["knows_itself", "passes", "--seed", flag.trim()]).0, first);
+    assert_ne!(seed(&["knows_itself", "--seed", "1"]).0, seed(&["knows_itself", "--seed", "2"]).0);
+}
+
+#[dynamo_test]
+fn alone_a_case_runs_in_the_process_itself(crates: FixtureCrates) {
+    let ran = crates.run(OUTCOMES, &["--exact", "passes"]);
+    assert_eq!(ran.code, Some(0));
+    assert!(ran.stdout.contains("printed by a case that passes"), "nothing is captured");
+    let events = crates.events();
+    assert_eq!(of_kind(&events, "started")["passes"]["pid"], events[0]["pid"]);
+}
+
+#[dynamo_test]
+fn alone_a_case_that_ends_the_process_has_not_passed(crates: FixtureCrates) {
+    let exits = crates.run(OUTCOMES, &["--exact", "exits_with_success"]);
+    assert_eq!(exits.code, Some(101));
+    assert!(exits.stderr.contains("ended the process before it was finished"), "{}", exits.stderr);
+    let aborts = crates.run(OUTCOMES, &["--exact", "aborts"]);
+    assert_eq!(aborts.code, None, "a signal ended it");
+}
+
+#[dynamo_test]
+fn without_capture_cases_print_as_they_run(crates: FixtureCrates) {
+    for flag in ["--nocapture", "--no-capture"] {
+        let ran = crates.run(OUTCOMES, &[flag, "passes", "panics"]);
+        assert!(ran.stdout.contains("printed by a case that passes"), "{}", ran.stdout);
+        assert!(ran.stderr.contains("printed on stderr before the panic"), "{}", ran.stderr);
+    }
+}

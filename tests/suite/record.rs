@@ -1,0 +1,45 @@
+//! The record of a run says what happened, also where nobody lived to finish it.
+
+use dynamo_test::prelude::*;
+use serde_json::Value;
+
+use crate::fixture_crate::FixtureCrates;
+
+suite!(integration, premerge);
+
+#[dynamo_test]
+fn events_tell_the_run_from_its_start_to_its_end(crates: FixtureCrates) {
+    crates.run(
+        env!("CARGO_BIN_EXE_selection"),
+        &["--lifecycle", "premerge", "-m", "integration", "--seed", "7"],
+    );
+    let events = crates.events();
+    let first = &events[0];
+    assert_eq!(first["event"], "run_started");
+    assert_eq!(first["version"], 1);
+    assert_eq!(first["lifecycle"], "premerge");
+    assert_eq!(first["mark"], "integration");
+    assert_eq!(first["seed"], 7);
+    let decided: Vec<&Value> = events.iter().filter(|event| event["event"] == "decided").collect();
+    assert_eq!(decided.len(), 16, "every case has its decision");
+    let reasoned = |event: &&&Value| event["decision"] == "run" || event["reason"].is_string();
+    assert!(decided.iter().all(|event| reasoned(&event) || event["decision"] == "ignored"));
+    let finished = events.iter().find(|event| event["event"] == "finished").unwrap();
+    assert_eq!(finished["outcome"], "passed");
+    assert!(finished["duration_ms"].as_f64().is_some());
+    let last = events.last().unwrap();
+    assert_eq!(last["event"], "run_finished");
+    assert_eq!((&last["passed"], &last["filtered_out"]), (&2.into(), &14.into()));
+    assert!(events.iter().all(|event| event["time"].is_u64()));
+}
+
+#[dynamo_test]
+fn a_run_that_cannot_be_recorded_runs_all_the_same(crates: FixtureCrates) {
+    let mut command = crates.command(env!("CARGO_BIN_EXE_selection"));
+    command
+        .env("DYNAMO_TEST_DIR", "/dev/null/records")
+        .args(["--exact", "lifecycles::unit_always"]);
+    let ran = FixtureCrates::finish(&mut command);
+    assert_eq!(ran.code, Some(0));
+    assert!(ran.stderr.contains("the run is not recorded"), "{}", ran.stderr);
+}

@@ -1,0 +1,81 @@
+//! A crate that did not set `harness = false` has the same cases.
+
+use std::process::Command;
+
+use dynamo_test::prelude::*;
+
+use crate::fixture_crate::{FixtureCrates, Ran};
+
+suite!(integration, postmerge);
+
+/// Runs the fixture crate under Rust's stock harness.
+fn run(crates: &FixtureCrates, set: impl FnOnce(&mut Command), arguments: &[&str]) -> Ran {
+    let mut command = crates.command(env!("CARGO"));
+    command.args([
+        "test",
+        "--quiet",
+        "--package",
+        "acceptance",
+        "--test",
+        "stock",
+        "--",
+        "--format=pretty",
+    ]);
+    set(command.args(arguments));
+    FixtureCrates::finish(&mut command)
+}
+
+#[dynamo_test]
+fn cases_come_out_as_under_ours(crates: FixtureCrates) {
+    let ran = run(&crates, |_| {}, &[]);
+    assert_eq!(ran.code, Some(101), "{}", ran.stderr);
+    for (case, verdict) in [
+        ("passes", "ok"),
+        ("passes_async", "ok"),
+        ("fails", "FAILED"),
+        ("panics_as_it_should", "ok"),
+        ("nightly", "ok"),
+        ("skipped", "ok"),
+        ("ignored", "ignored, it takes a minute"),
+        ("has_services", "ok"),
+        ("exits_with_services", "FAILED"),
+    ] {
+        assert_eq!(ran.verdict(case), verdict, "{case}");
+    }
+    assert!(ran.stdout.contains("printed before the panic"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("crashed: its process exited with code 0"), "{}", ran.stdout);
+}
+
+#[dynamo_test]
+fn the_environment_selects_and_strict_refuses_to_pass_in_silence(crates: FixtureCrates) {
+    let select = |command: &mut Command| {
+        command.env("DYNAMO_TEST_LIFECYCLE", "premerge");
+    };
+    let ran = run(&crates, select, &["--nocapture", "nightly", "skipped"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stdout);
+    assert!(
+        ran.stderr.contains("dynamo-test: nightly is deselected: lifecycle premerge"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("dynamo-test: skipped is skipped: issue 12 is open"));
+
+    let strict = |command: &mut Command| {
+        command.env("DYNAMO_TEST_LIFECYCLE", "premerge").env("DYNAMO_TEST_STRICT", "1");
+    };
+    let ran = run(&crates, strict, &["nightly", "skipped", "passes"]);
+    assert_eq!(ran.code, Some(101));
+    assert_eq!(ran.verdict("nightly"), "FAILED");
+    assert_eq!(ran.verdict("skipped"), "FAILED");
+    assert_eq!(ran.verdict("passes"), "ok");
+}
+
+#[dynamo_test]
+fn a_wrong_selection_fails_every_case(crates: FixtureCrates) {
+    let misspell = |command: &mut Command| {
+        command.env("DYNAMO_TEST_LIFECYCLE", "nigthly");
+    };
+    let ran = run(&crates, misspell, &["--exact", "passes"]);
+    assert_eq!(ran.code, Some(101));
+    assert!(ran.stdout.contains("did you mean `nightly`?"), "{}", ran.stdout);
+}
