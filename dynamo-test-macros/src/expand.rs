@@ -56,6 +56,21 @@ pub(crate) fn dynamo_test(arguments: TokenStream, item: TokenStream) -> TokenStr
     }
 }
 
+/// The `main` function, after what must be said before it.
+pub(crate) fn main(refusal: TokenStream) -> TokenStream {
+    quote! {
+        #refusal
+        fn main() -> ::std::process::ExitCode {
+            ::dynamo_test::__private::main(&::dynamo_test::__private::Target {
+                package: ::core::env!("CARGO_PKG_NAME"),
+                crate_name: ::core::env!("CARGO_CRATE_NAME"),
+                binary: ::core::option_env!("CARGO_BIN_NAME"),
+                target_tmpdir: ::core::option_env!("CARGO_TARGET_TMPDIR"),
+            })
+        }
+    }
+}
+
 /// The `Definition` that the registry collects.
 fn definition(
     path: &TokenStream,

@@ -4,6 +4,7 @@
 
 mod expand;
 mod parse;
+mod vanish;
 
 use proc_macro::TokenStream;
 
@@ -11,4 +12,10 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn dynamo_test(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::dynamo_test(arguments.into(), item.into()).into()
+}
+
+/// The `main` function of a test binary: see `dynamo_test::main`.
+#[proc_macro]
+pub fn main(_arguments: TokenStream) -> TokenStream {
+    expand::main(vanish::refuse_vanishing_tests()).into()
 }

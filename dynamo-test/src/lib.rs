@@ -87,6 +87,15 @@ mod target;
 pub use dynamo_test_macros::dynamo_test;
 /// [`dynamo_test`](macro@dynamo_test) by the name that other macros (rstest's, say) recognise as a test attribute.
 pub use dynamo_test_macros::dynamo_test as test;
+/// The `main` function of a test binary whose target sets `harness = false`.
+///
+/// Stands at the root of a crate as `#[cfg(test)] dynamo_test::main!();`, or in a file under `tests/` as
+/// `dynamo_test::main!();`.
+///
+/// It does not compile where the target's sources hold a test that `harness = false` would drop: a function under
+/// `#[test]`, `#[tokio::test]` or `#[rstest]` alone. `#[macro_use] extern crate dynamo_test;` at the crate's root
+/// makes plain `#[test]` functions, and those that rstest writes, `unit` cases.
+pub use dynamo_test_macros::main;
 
 #[cfg(feature = "etcd")]
 pub use fixture::Etcd;
@@ -105,24 +114,6 @@ pub mod prelude {
     pub use crate::Nats;
     pub use crate::{
         CaseContext, Fixture, FixtureError, TempDir, TestInfo, Verdict, dynamo_test, suite,
-    };
-}
-
-/// The `main` function of a test binary whose target sets `harness = false`.
-///
-/// Stands at the root of a crate as `#[cfg(test)] dynamo_test::main!();`, or in a file under `tests/` as
-/// `dynamo_test::main!();`.
-#[macro_export]
-macro_rules! main {
-    () => {
-        fn main() -> ::std::process::ExitCode {
-            $crate::__private::main(&$crate::__private::Target {
-                package: ::core::env!("CARGO_PKG_NAME"),
-                crate_name: ::core::env!("CARGO_CRATE_NAME"),
-                binary: ::core::option_env!("CARGO_BIN_NAME"),
-                target_tmpdir: ::core::option_env!("CARGO_TARGET_TMPDIR"),
-            })
-        }
     };
 }
 
