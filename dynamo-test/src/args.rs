@@ -88,7 +88,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", help_heading = "Running", value_parser = at_least_one)]
     pub(crate) test_threads: Option<NonZeroUsize>,
 
-    /// Fail a case that would be skipped because this machine lacks something
+    /// Give every case a process of its own
+    #[arg(long, help_heading = "Running")]
+    pub(crate) isolate: bool,
+
+    /// Fail a case that would be skipped because this machine lacks something, or that leaves traces in its process
     #[arg(long, help_heading = "Running")]
     pub(crate) strict: bool,
 

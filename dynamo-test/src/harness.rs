@@ -15,7 +15,7 @@ use libtest_mimic::{Arguments, Completion, Conclusion, Failed, Trial};
 
 use crate::args::{Format, Options};
 use crate::case::{Case, Registry, policy};
-use crate::exec::{self, Place, Runner, RunnerOptions, WorkerCommand};
+use crate::exec::{self, Outcome, Place, Runner, RunnerOptions, WorkerCommand};
 use crate::gpu;
 use crate::marker::vocabulary::Vocabulary;
 use crate::marker::{Lifecycle, builtin};
@@ -146,6 +146,7 @@ fn execute(target: &Target, options: &Options, selection: &Selection, plan: Plan
     let runner = Runner::new(RunnerOptions {
         slots,
         place,
+        isolate: options.isolate,
         seed,
         temp: run_temp(),
         service_timeout: options.service_timeout,
@@ -198,8 +199,12 @@ impl Run {
     /// Runs a case and says what became of it, in the record and to libtest-mimic.
     fn case(&self, case: &Case) -> Result<Completion, Failed> {
         let name = case.name();
-        let finished =
+        let mut finished =
             self.runner.run(case, |pid| self.record.write(&Event::Started { case: name, pid }));
+        if self.strict && finished.outcome.passed() && !finished.traces.is_empty() {
+            finished.outcome =
+                Outcome::failed(format!("--strict: it {}", finished.traces.join("; ")));
+        }
         let passed = finished.outcome.passed();
         let printed = finished.output.as_ref().filter(|output| !output.text.is_empty());
         let seed = case.needs.uses_seed().then_some(self.seed);
@@ -213,6 +218,7 @@ impl Run {
             informative: self.lifecycle.is_some() && case.markers.contains(&builtin::stress),
             output: printed.filter(|_| !passed || self.show_output),
             whole_output: finished.whole_output.as_deref(),
+            traces: &finished.traces,
             kept: finished.kept.as_deref(),
             rerun: &rerun,
         };

@@ -66,6 +66,7 @@ impl Stock {
                 // The stock harness counts its threads itself.
                 slots: usize::MAX,
                 place,
+                isolate: false,
                 seed,
                 temp: run_temp(),
                 service_timeout: options.service_timeout,
@@ -105,7 +106,7 @@ impl Stock {
             eprintln!("{said}");
             return Ok(());
         }
-        let runner = if case.needs.services().is_empty() { &self.here } else { &self.children };
+        let runner = if case.needs_own_process() { &self.children } else { &self.here };
         let finished = runner.run(case, |_| {});
         if let Some(output) = &finished.output {
             print!("{}", output.text);

@@ -44,14 +44,18 @@ impl Case {
         [builtin::benchmark, builtin::stress].iter().any(|kind| self.markers.contains(kind))
     }
 
+    /// Whether it needs a process that was made for it.
+    pub(crate) fn needs_own_process(&self) -> bool {
+        let definition = self.definition;
+        definition.isolated || !definition.env.is_empty() || !self.needs.services().is_empty()
+    }
+
     /// What the attribute asks for and this version cannot do yet.
     pub(crate) fn not_supported_yet(&self) -> Option<&'static str> {
         let definition = self.definition;
         [
             ("timeout", definition.timeout_ms.is_some()),
             ("xfail", definition.xfail.is_some()),
-            ("isolated", definition.isolated),
-            ("env", !definition.env.is_empty()),
             ("serial", definition.serial.is_some()),
             ("vram", definition.vram_mib.is_some()),
         ]

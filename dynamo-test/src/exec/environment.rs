@@ -3,23 +3,23 @@
 
 use std::env;
 
+use crate::case::Definition;
 use crate::fixture::{Grants, Service};
 
 /// Variables for a case: its value, or that it must be absent.
 pub(super) type Environment = Vec<(&'static str, Option<String>)>;
 
-/// What `grants` make of the service variables. Those that were not granted are absent, so that a case never talks
-/// to a server it did not ask for.
-pub(super) fn of(grants: &Grants) -> Environment {
+/// What a case's process has beyond the run's own environment: the variables of its services, and those that its
+/// attribute sets. The variables of services that were not granted are absent, so that a case never talks to a server
+/// it did not ask for.
+pub(super) fn of(definition: &Definition, grants: &Grants) -> Environment {
     let granted = grants.environment();
-    Service::ALL
-        .into_iter()
-        .map(Service::variable)
-        .map(|name| {
-            let value = granted.iter().find(|(known, _)| *known == name);
-            (name, value.map(|(_, value)| value.clone()))
-        })
-        .collect()
+    let services = Service::ALL.into_iter().map(Service::variable).map(|name| {
+        let value = granted.iter().find(|(known, _)| *known == name);
+        (name, value.map(|(_, value)| value.clone()))
+    });
+    let own = definition.env.iter().map(|(name, value)| (*name, Some((*value).to_owned())));
+    services.chain(own).collect()
 }
 
 /// Makes `environment` this process's own.

@@ -13,7 +13,7 @@ use crate::fixture::Grants;
 pub(super) fn run_alone(case: &Case, grants: Grants) -> Attempt {
     // SAFETY: the case has not begun, and the threads there are (this one, and those that read the servers' logs)
     // leave the environment alone.
-    unsafe { environment::adopt(&environment::of(&grants)) };
+    unsafe { environment::adopt(&environment::of(case.definition, &grants)) };
     let _guard = ExitGuard::new();
     run(case, grants)
 }
@@ -22,5 +22,5 @@ pub(super) fn run_alone(case: &Case, grants: Grants) -> Attempt {
 pub(super) fn run(case: &Case, grants: Grants) -> Attempt {
     let started = Instant::now();
     let outcome = super::attempt(case, grants);
-    Attempt { outcome, output: None, duration: started.elapsed() }
+    Attempt { outcome, output: None, duration: started.elapsed(), traces: Vec::new() }
 }

@@ -10,6 +10,7 @@ mod outcome;
 mod panics;
 mod runner;
 mod slots;
+mod traces;
 mod wire;
 mod worker;
 mod workers;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::janitor::Janitor;
 use super::slots::Slots;
 use super::wire::Assignment;
-use super::workers::{WorkerCommand, Workers};
+use super::workers::{Request, WorkerCommand, Workers};
 use super::{Outcome, Output, environment, in_process};
 use crate::case::Case;
 use crate::fixture::{Grants, Need, ServiceGrant};
@@ -18,6 +18,8 @@ pub(crate) struct RunnerOptions {
     /// How many cases run at once.
     pub(crate) slots: usize,
     pub(crate) place: Place,
+    /// Whether every case gets a process of its own.
+    pub(crate) isolate: bool,
     /// What the cases' seeds derive from.
     pub(crate) seed: u64,
     /// Where the run's temporary folders go.
@@ -46,6 +48,7 @@ pub(crate) struct Runner {
     services: Arc<Pool>,
     executor: Executor,
     janitor: Janitor,
+    isolate: bool,
     seed: u64,
     temp: PathBuf,
     outputs: PathBuf,
@@ -63,11 +66,18 @@ pub(super) struct Attempt {
     pub(super) outcome: Outcome,
     pub(super) output: Option<Output>,
     pub(super) duration: Duration,
+    /// What it left in its process.
+    pub(super) traces: Vec<String>,
 }
 
 impl Attempt {
     pub(super) fn error(message: impl ToString) -> Self {
-        Self { outcome: Outcome::error(message), output: None, duration: Duration::ZERO }
+        Self {
+            outcome: Outcome::error(message),
+            output: None,
+            duration: Duration::ZERO,
+            traces: Vec::new(),
+        }
     }
 }
 
@@ -80,13 +90,15 @@ pub(crate) struct Finished {
     pub(crate) whole_output: Option<PathBuf>,
     pub(crate) duration: Duration,
     pub(crate) seed: u64,
+    /// What it left in its process, in words.
+    pub(crate) traces: Vec<String>,
     /// The temporary folder that it left for inspection.
     pub(crate) kept: Option<PathBuf>,
 }
 
 impl Runner {
     pub(crate) fn new(options: RunnerOptions) -> Self {
-        let RunnerOptions { slots, place, seed, temp, service_timeout, outputs } = options;
+        let RunnerOptions { slots, place, isolate, seed, temp, service_timeout, outputs } = options;
         let executor = match place {
             Place::Alone => Executor::Alone,
             Place::Thread => Executor::Thread,
@@ -102,6 +114,7 @@ impl Runner {
             services: Pool::new(temp.clone(), service_timeout),
             executor,
             janitor: Janitor::default(),
+            isolate,
             seed,
             temp,
             outputs,
@@ -145,6 +158,7 @@ impl Runner {
             whole_output: is_cut.then_some(whole_output).filter(|path| path.exists()),
             duration: attempt.duration,
             seed,
+            traces: attempt.traces,
             kept,
         }
     }
@@ -186,9 +200,16 @@ impl Runner {
     ) -> Attempt {
         match &self.executor {
             Executor::Workers(workers) => {
-                let environment = environment::of(&grants);
+                let environment = environment::of(case.definition, &grants);
                 let assignment = Assignment { index: case.index, grants };
-                workers.run(case.name(), &assignment, environment, whole_output, started)
+                let request = Request {
+                    case: case.name(),
+                    assignment: &assignment,
+                    environment,
+                    fresh: self.isolate || case.definition.isolated,
+                    whole_output,
+                };
+                workers.run(request, started)
             }
             Executor::Alone => {
                 started(std::process::id());

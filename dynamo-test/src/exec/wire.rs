@@ -21,6 +21,8 @@ pub(super) struct Report {
     #[serde(flatten)]
     pub(super) outcome: Outcome,
     pub(super) micros: u64,
+    /// What the case left in the worker; such a worker is done.
+    pub(super) traces: Vec<String>,
 }
 
 /// Writes a message and its line end at once.

@@ -16,6 +16,7 @@ use std::time::Instant;
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{Pid, Signal, getpgrp, kill_process_group};
 
+use super::traces::{self, Before};
 use super::wire::{self, Assignment, Report};
 use super::{Outcome, attempt};
 use crate::case::Registry;
@@ -26,6 +27,9 @@ pub(crate) const WORKER_ARGUMENT: &str = "--dynamo-test-worker";
 /// Runs cases until the controller hangs up.
 pub(crate) fn serve() -> ! {
     let ended = Control::take_stdin().and_then(|control| {
+        traces::adopt_orphans();
+        // The one that runs a case comes on top.
+        let threads = traces::thread_count().map(|threads| threads + 1);
         let registry = Arc::new(Registry::collect());
         let standard = Arc::new(StandardStreams::keep()?);
         let busy = Arc::new(AtomicBool::new(false));
@@ -35,7 +39,9 @@ pub(crate) fn serve() -> ! {
                 (Arc::clone(&registry), Arc::clone(&standard), Arc::clone(&busy));
             // This thread goes back to listening, so that it hears the controller hang up.
             thread::spawn(move || {
-                let report = run(&registry, assignment);
+                let before = Before::observe(threads);
+                let mut report = run(&registry, assignment);
+                report.traces = before.traces();
                 standard.put_back();
                 busy.store(false, Ordering::Release);
                 // Without a controller nobody wants the answer, and the listening thread ends the process.
@@ -81,9 +87,10 @@ fn run(registry: &Registry, assignment: Assignment) -> Report {
             "the worker does not know the case: was the test binary rebuilt meanwhile?",
         ),
     };
+    let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     // What stands in the buffer belongs to this case; a stream that the test closed has lost it anyway.
     let _ = io::stdout().flush();
-    Report { outcome, micros: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX) }
+    Report { outcome, micros, traces: Vec::new() }
 }
 
 /// The control socket.

@@ -52,17 +52,11 @@ impl Workers {
         Self { command, captures, keep, idle: Mutex::default() }
     }
 
-    /// Runs a case in a worker whose environment is `environment`. If it fails and printed more than is shown, all
-    /// of it goes to `whole_output`.
-    pub(super) fn run(
-        &self,
-        case: &str,
-        assignment: &Assignment,
-        environment: Environment,
-        whole_output: &Path,
-        started: impl FnOnce(u32),
-    ) -> Attempt {
-        let worker = self.take_idle(&environment).map_or_else(|| self.start(case, environment), Ok);
+    /// Runs a case in a worker. `started` is told the worker's pid.
+    pub(super) fn run(&self, request: Request<'_>, started: impl FnOnce(u32)) -> Attempt {
+        let Request { case, assignment, environment, fresh, whole_output } = request;
+        let idle = if fresh { None } else { self.take_idle(&environment) };
+        let worker = idle.map_or_else(|| self.start(case, environment), Ok);
         let mut worker = match worker {
             Ok(worker) => worker,
             Err(error) => return Attempt::error(format!("no worker could be started: {error}")),
@@ -73,19 +67,21 @@ impl Workers {
         let output = worker.take_output((!passed).then_some(whole_output));
         match answer {
             Ok(report) => {
-                if output.is_ok() {
+                if output.is_ok() && !fresh && report.traces.is_empty() {
                     self.give_back(worker);
                 }
                 Attempt {
                     outcome: report.outcome,
                     output: output.ok().flatten(),
                     duration: Duration::from_micros(report.micros),
+                    traces: report.traces,
                 }
             }
             Err(lost) => Attempt {
                 outcome: lost.outcome(worker.end()),
                 output: output.ok().flatten(),
                 duration: Duration::ZERO,
+                traces: Vec::new(),
             },
         }
     }
@@ -134,6 +130,19 @@ impl Workers {
         let child = command.spawn()?;
         Ok(Worker { exited: Exited::of(&child)?, child, control, capture, environment })
     }
+}
+
+/// A case that wants a worker.
+pub(super) struct Request<'a> {
+    /// Its name.
+    pub(super) case: &'a str,
+    pub(super) assignment: &'a Assignment,
+    /// What the worker must have been started with.
+    pub(super) environment: Environment,
+    /// Whether the worker must have run nothing before, and will run nothing after.
+    pub(super) fresh: bool,
+    /// Where all of its output goes if it fails and printed more than is shown.
+    pub(super) whole_output: &'a Path,
 }
 
 /// A worker process.

@@ -68,6 +68,9 @@ pub(crate) struct FinishedCase<'a> {
     /// Where all that it printed is, if `output` is only its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) whole_output: Option<&'a Path>,
+    /// What it left in its process: a changed environment, a child process, a thread.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub(crate) traces: &'a [String],
     /// The temporary folder it left.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) kept: Option<&'a Path>,

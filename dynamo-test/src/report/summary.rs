@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Event, failure_text};
+use super::{Event, FinishedCase, failure_text};
 
 /// What a person should know after a run beyond libtest's own lines, gathered from its events.
 #[derive(Debug, Default)]
@@ -10,6 +10,8 @@ pub(crate) struct Summary {
     skipped: BTreeMap<String, u64>,
     /// What went wrong without failing the run, by case.
     informative: BTreeMap<String, String>,
+    /// What cases left in their processes, by case.
+    traces: BTreeMap<String, String>,
     /// What passed cases printed, by case, where that was to be shown.
     shown: BTreeMap<String, String>,
     /// How many cases were decided on, and how many of them were not selected.
@@ -31,15 +33,22 @@ impl Summary {
                     _ => {}
                 }
             }
-            Event::Finished(finished) if finished.outcome.passed() => {
-                if let Some(output) = finished.output {
-                    self.shown.insert(finished.case.to_owned(), output.text.clone());
-                }
-            }
-            Event::Finished(finished) if finished.informative => {
-                self.informative.insert(finished.case.to_owned(), failure_text(finished));
-            }
+            Event::Finished(finished) => self.finished(finished),
             _ => {}
+        }
+    }
+
+    fn finished(&mut self, finished: &FinishedCase<'_>) {
+        let case = || finished.case.to_owned();
+        if !finished.traces.is_empty() {
+            self.traces.insert(case(), finished.traces.join("; "));
+        }
+        if finished.outcome.passed() {
+            if let Some(output) = finished.output {
+                self.shown.insert(case(), output.text.clone());
+            }
+        } else if finished.informative {
+            self.informative.insert(case(), failure_text(finished));
         }
     }
 
@@ -63,6 +72,12 @@ impl fmt::Display for Summary {
             writeln!(f, "skipped:")?;
             for (reason, count) in &self.skipped {
                 writeln!(f, "    {count} × {reason}")?;
+            }
+        }
+        if !self.traces.is_empty() {
+            writeln!(f, "warnings (--strict fails these cases; each worker was replaced):")?;
+            for (case, traces) in &self.traces {
+                writeln!(f, "    {case}: {traces}")?;
             }
         }
         if !self.informative.is_empty() {

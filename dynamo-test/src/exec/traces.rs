@@ -1,0 +1,175 @@
+//! What a case leaves in its process: a worker that bears traces of one case is not used for another.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rustix::fs::Mode;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, umask, waitid};
+
+/// How long what was ended may take to be gone: a thread that was joined, a child that was killed on drop.
+const GONE_WITHIN: Duration = Duration::from_millis(100);
+
+/// The state of a process before a case.
+pub(super) struct Before {
+    environment: BTreeMap<OsString, OsString>,
+    folder: Option<PathBuf>,
+    umask: u32,
+    /// How many there are when no case runs, and that of the case.
+    threads: Option<u64>,
+}
+
+impl Before {
+    /// The state now, of a process that has `threads` threads while a case does nothing.
+    pub(super) fn observe(threads: Option<u64>) -> Self {
+        Self {
+            environment: std::env::vars_os().collect(),
+            folder: std::env::current_dir().ok(),
+            umask: current_umask(),
+            threads,
+        }
+    }
+
+    /// Names what differs now, and ends the child processes that are still there.
+    pub(super) fn traces(&self) -> Vec<String> {
+        let mut traces = Vec::new();
+        let environment: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+        let names = self.environment.keys().chain(environment.keys());
+        let mut changed: Vec<String> = names
+            .filter(|name| self.environment.get(*name) != environment.get(*name))
+            .map(|name| name.to_string_lossy().into_owned())
+            .collect();
+        changed.sort_unstable();
+        changed.dedup();
+        if !changed.is_empty() {
+            traces.push(format!("changed the environment: {}", changed.join(", ")));
+        }
+        let folder = std::env::current_dir().ok();
+        if folder != self.folder {
+            let folder = folder.unwrap_or_default();
+            traces.push(format!("changed the current directory to {}", folder.display()));
+        }
+        let umask = current_umask();
+        if umask != self.umask {
+            traces.push(format!("changed the umask to {umask:03o}"));
+        }
+        let children = end_children();
+        if !children.is_empty() {
+            traces
+                .push(format!("left child processes, which were killed: {}", children.join(", ")));
+        }
+        if let Some(left) = self.threads_left() {
+            traces.push(format!("left threads running: {left}"));
+        }
+        traces
+    }
+
+    /// The names of threads that the case started and did not join.
+    fn threads_left(&self) -> Option<String> {
+        let before = self.threads?;
+        let gone = wait_until(|| thread_count().is_none_or(|now| now <= before));
+        (!gone).then(|| thread_names(before))
+    }
+}
+
+/// Reading it takes setting it.
+fn current_umask() -> u32 {
+    let current = umask(Mode::empty());
+    umask(current);
+    current.bits()
+}
+
+/// Waits until something is gone; whether it was in time.
+fn wait_until(gone: impl Fn() -> bool) -> bool {
+    let started = Instant::now();
+    while !gone() {
+        if started.elapsed() > GONE_WITHIN {
+            return false;
+        }
+        std::thread::sleep(Duration::from_micros(100));
+    }
+    true
+}
+
+/// How many threads this process has, where the system tells.
+pub(super) fn thread_count() -> Option<u64> {
+    // A folder has a link from each folder in it, beside its own two.
+    let links = rustix::fs::stat("/proc/self/task").ok()?.st_nlink;
+    Some((links as u64).saturating_sub(2))
+}
+
+/// The names of the youngest threads, those before left out.
+fn thread_names(before: u64) -> String {
+    let mut threads: Vec<u32> = numbers("/proc/self/task").collect();
+    threads.sort_unstable();
+    let youngest = threads.into_iter().skip(usize::try_from(before).unwrap_or(usize::MAX));
+    let names: Vec<String> =
+        youngest.map(|thread| name_of(&format!("self/task/{thread}"))).collect();
+    names.join(", ")
+}
+
+/// Kills the processes that the case started, and those that they started, and names those that still ran.
+fn end_children() -> Vec<String> {
+    let mut ended = Vec::new();
+    while !wait_until(no_child_is_left) {
+        let running: Vec<u32> = children().collect();
+        if running.is_empty() {
+            // The system does not tell which they are.
+            ended.push("unknown".into());
+            break;
+        }
+        for pid in running {
+            ended.push(format!("{} (pid {pid})", name_of(&pid.to_string())));
+            if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+                // What they leave behind becomes this process's child, and falls to the next round.
+                let _ = kill_process(pid, Signal::KILL);
+                let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
+            }
+        }
+    }
+    ended
+}
+
+/// Waits for those children that have ended by themselves; whether there are no others.
+fn no_child_is_left() -> bool {
+    loop {
+        match waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
+            // It was over, only not waited for.
+            Ok(Some(_)) => {}
+            Ok(None) => return false,
+            // There is no child at all.
+            Err(_) => return true,
+        }
+    }
+}
+
+/// Makes this process the parent of those whose parent ends, so that it finds them.
+pub(super) fn adopt_orphans() {
+    #[cfg(target_os = "linux")]
+    // Without it a daemon escapes notice, which is all.
+    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+}
+
+/// The children of this process's threads.
+fn children() -> impl Iterator<Item = u32> {
+    numbers("/proc/self/task").flat_map(|thread| {
+        let children = fs::read_to_string(format!("/proc/self/task/{thread}/children"));
+        let pids: Vec<u32> =
+            children.unwrap_or_default().split_whitespace().flat_map(str::parse).collect();
+        pids
+    })
+}
+
+/// The entries of a folder that are numbers.
+fn numbers(folder: &str) -> impl Iterator<Item = u32> + use<> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// The name of a process or thread, by its path under `/proc`.
+fn name_of(path: &str) -> String {
+    let name = fs::read_to_string(format!("/proc/{path}/comm")).unwrap_or_default();
+    name.trim().to_owned()
+}
