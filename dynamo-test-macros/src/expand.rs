@@ -7,7 +7,7 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Attribute, Ident, ItemFn, LitStr, PatType, ReturnType};
 
-use crate::parse::{self, Attributes, Errors, Standard};
+use crate::parse::{self, Attributes, Errors, Quarantine, Standard, Xfail};
 
 /// Expands the attribute. Where something is wrong the function is emitted all the same, so that an editor still
 /// knows it.
@@ -86,6 +86,7 @@ fn definition(
         timeout_ms,
         skip,
         xfail,
+        quarantine,
         isolated,
         env,
         serial,
@@ -116,10 +117,24 @@ fn definition(
             set(field, some(value));
         }
     }
-    for (field, value) in [("skip", skip), ("xfail", xfail), ("serial", serial)] {
+    for (field, value) in [("skip", skip), ("serial", serial)] {
         if let Some(value) = value {
             set(field, some(value));
         }
+    }
+    if let Some(Xfail { reason, strict }) = xfail {
+        set(
+            "xfail",
+            some(quote! { ::dynamo_test::__private::Xfail { reason: #reason, strict: #strict } }),
+        );
+    }
+    if let Some(Quarantine { ticket, until }) = quarantine {
+        set(
+            "quarantine",
+            some(
+                quote! { ::dynamo_test::__private::Quarantine { ticket: #ticket, until: #until } },
+            ),
+        );
     }
     if *isolated {
         set("isolated", quote! { true });

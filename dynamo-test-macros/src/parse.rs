@@ -36,11 +36,24 @@ pub(crate) struct Attributes {
     pub(crate) vram_mib: Option<u64>,
     pub(crate) timeout_ms: Option<u64>,
     pub(crate) skip: Option<LitStr>,
-    pub(crate) xfail: Option<LitStr>,
+    pub(crate) xfail: Option<Xfail>,
+    pub(crate) quarantine: Option<Quarantine>,
     pub(crate) isolated: bool,
     pub(crate) env: Vec<(String, LitStr)>,
     pub(crate) serial: Option<LitStr>,
     pub(crate) runtime: Runtime,
+}
+
+/// `xfail = "reason"` or `xfail(reason = "reason", strict = false)`.
+pub(crate) struct Xfail {
+    pub(crate) reason: LitStr,
+    pub(crate) strict: bool,
+}
+
+/// `quarantine(ticket = "…", until = "2027-01-31")`.
+pub(crate) struct Quarantine {
+    pub(crate) ticket: LitStr,
+    pub(crate) until: LitStr,
 }
 
 /// The tokio runtime that an async case runs in.
@@ -51,8 +64,7 @@ pub(crate) struct Runtime {
     pub(crate) start_paused: bool,
 }
 
-const KEYS: &str =
-    "gpus, vram, timeout, skip, xfail, env, serial, isolated, flavor, worker_threads, start_paused";
+const KEYS: &str = "gpus, vram, timeout, skip, xfail, quarantine, env, serial, isolated, flavor, worker_threads, start_paused";
 
 impl Attributes {
     /// Reads the attribute's arguments for `function`.
@@ -101,7 +113,8 @@ impl Attributes {
             "vram" => self.vram_mib = memory(meta, errors),
             "timeout" => self.timeout_ms = duration(meta, errors),
             "skip" => self.skip = reason(meta, errors),
-            "xfail" => self.xfail = reason(meta, errors),
+            "xfail" => self.xfail = xfail(meta, errors),
+            "quarantine" => self.quarantine = quarantine(meta, errors),
             "serial" => {
                 self.serial =
                     text(meta, errors, "the name of a group: `serial = \"device-files\"`");
@@ -235,6 +248,84 @@ fn reason(meta: &Meta, errors: &mut Errors) -> Option<LitStr> {
         errors,
         &format!("a reason, which is shown when the case is not run as usual: `{key} = \"…\"`"),
     )
+}
+
+fn xfail(meta: &Meta, errors: &mut Errors) -> Option<Xfail> {
+    let Meta::List(_) = meta else {
+        return Some(Xfail { reason: reason(meta, errors)?, strict: true });
+    };
+    let expected = "`xfail(reason = \"…\", strict = false)`";
+    let [reason, strict] = pairs(meta, ["reason", "strict"], expected, errors)?;
+    let strict = match strict {
+        None => Some(true),
+        Some(Expr::Lit(ExprLit { lit: Lit::Bool(strict), .. })) => Some(strict.value),
+        Some(_) => None,
+    };
+    match (reason.and_then(literal_text), strict) {
+        (Some(reason), Some(strict)) => Some(Xfail { reason, strict }),
+        _ => {
+            errors.push(meta.span(), format!("expected {expected}"));
+            None
+        }
+    }
+}
+
+fn quarantine(meta: &Meta, errors: &mut Errors) -> Option<Quarantine> {
+    let expected = "`quarantine(ticket = \"…\", until = \"2027-01-31\")`";
+    let [ticket, until] = pairs(meta, ["ticket", "until"], expected, errors)?;
+    let (Some(ticket), Some(until)) = (ticket.and_then(literal_text), until.and_then(literal_text))
+    else {
+        errors.push(meta.span(), format!("expected {expected}"));
+        return None;
+    };
+    // The date alone is no time; midnight makes it one.
+    if humantime::parse_rfc3339(&format!("{}T00:00:00Z", until.value())).is_err() {
+        errors.push(
+            until.span(),
+            format!("{:?} is no date: write year, month and day, \"2027-01-31\"", until.value()),
+        );
+        return None;
+    }
+    Some(Quarantine { ticket, until })
+}
+
+/// The values of a list of `key = value` whose keys are known, each at most once.
+fn pairs<const N: usize>(
+    meta: &Meta,
+    keys: [&str; N],
+    expected: &str,
+    errors: &mut Errors,
+) -> Option<[Option<Expr>; N]> {
+    let parsed = match meta {
+        Meta::List(list) => {
+            list.parse_args_with(Punctuated::<syn::MetaNameValue, Token![,]>::parse_terminated).ok()
+        }
+        _ => None,
+    };
+    let mut values = [const { None }; N];
+    for pair in parsed.into_iter().flatten() {
+        match keys.iter().position(|key| pair.path.is_ident(key)) {
+            Some(index) if values[index].is_none() => values[index] = Some(pair.value),
+            _ => {
+                errors.push(pair.span(), format!("expected {expected}"));
+                return None;
+            }
+        }
+    }
+    if values.iter().all(Option::is_none) {
+        errors.push(meta.span(), format!("expected {expected}"));
+        return None;
+    }
+    Some(values)
+}
+
+fn literal_text(value: Expr) -> Option<LitStr> {
+    match value {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) if !text.value().trim().is_empty() => {
+            Some(text)
+        }
+        _ => None,
+    }
 }
 
 fn integer<N: std::str::FromStr>(meta: &Meta, errors: &mut Errors, expected: &str) -> Option<N> {

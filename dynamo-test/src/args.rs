@@ -22,7 +22,7 @@ Environment:
   DYNAMO_TEST_STRICT=1, DYNAMO_TEST_SEED and RUST_TEST_THREADS mean what the flags mean; a flag wins.
   DYNAMO_TEST_NATS_SERVER, DYNAMO_TEST_ETCD  the server programs, where they are not in PATH
   DYNAMO_TEST_SERVICE_TIMEOUT                seconds a server may take to become ready (default: 10)
-  DYNAMO_TEST_DIR                            where records of runs go (default: dynamo-test in the target folder)
+  DYNAMO_TEST_DIR                            where records of runs and lock files go (default: dynamo-test in the target folder)
 
 Exit codes: 0 all is well, 101 a case failed, 2 the command line or a case's declaration is wrong.";
 
@@ -91,6 +91,10 @@ pub(crate) struct Options {
     /// Give every case a process of its own
     #[arg(long, help_heading = "Running")]
     pub(crate) isolate: bool,
+
+    /// Give a case that sets no timeout itself this much time, as in "90 s"
+    #[arg(long, value_name = "TIME", help_heading = "Running", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
 
     /// Fail a case that would be skipped because this machine lacks something, or that leaves traces in its process
     #[arg(long, help_heading = "Running")]
@@ -254,6 +258,16 @@ impl Options {
             None | Some(Color::Auto) => ColorSetting::Auto,
             Some(Color::Always) => ColorSetting::Always,
             Some(Color::Never) => ColorSetting::Never,
+        }
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        Ok(_) => Err("it takes more than nothing".into()),
+        Err(error) => {
+            Err(format!("it takes a time with its unit, \"90 s\" or \"5 min\" ({error})"))
         }
     }
 }

@@ -107,7 +107,7 @@ struct Run {
 
 fn execute(target: &Target, options: &Options, selection: &Selection, plan: Plan) -> ExitCode {
     let started = Instant::now();
-    let record = Record::create(&report::runs_folder());
+    let record = Record::create(&report::home().join("runs"));
     let slots = options.test_threads.map_or_else(default_threads, NonZeroUsize::get);
     let seed = options.seed.unwrap_or_else(random_seed);
     record.write(&Event::RunStarted {
@@ -138,7 +138,7 @@ fn execute(target: &Target, options: &Options, selection: &Selection, plan: Plan
     let place = place(options, &plan);
     let waiting = match place {
         Place::Workers(_) => {
-            plan.running().filter(|planned| planned.case.definition.gpus > 0).count()
+            plan.running().filter(|planned| planned.case.waits_for_others()).count()
         }
         Place::Alone | Place::Thread => 0,
     };
@@ -147,6 +147,8 @@ fn execute(target: &Target, options: &Options, selection: &Selection, plan: Plan
         slots,
         place,
         isolate: options.isolate,
+        timeout: options.timeout,
+        serial: report::home().join("serial"),
         seed,
         temp: run_temp(),
         service_timeout: options.service_timeout,
@@ -205,32 +207,41 @@ impl Run {
             finished.outcome =
                 Outcome::failed(format!("--strict: it {}", finished.traces.join("; ")));
         }
-        let passed = finished.outcome.passed();
+        let outcome = &finished.outcome;
+        // A lifecycle runs stress cases to learn from them.
+        let informative = self.lifecycle.is_some() && case.markers.contains(&builtin::stress);
+        let fails = outcome.fails_the_run() && !informative;
         let printed = finished.output.as_ref().filter(|output| !output.text.is_empty());
         let seed = case.needs.uses_seed().then_some(self.seed);
         let rerun = self.target.rerun(name, seed, case.definition.ignore.is_some());
-        let finished = FinishedCase {
+        let event = FinishedCase {
             case: name,
-            outcome: &finished.outcome,
+            outcome,
             duration_ms: finished.duration.as_secs_f64() * 1e3,
             seed: finished.seed,
-            // A lifecycle runs stress cases to learn from them.
-            informative: self.lifecycle.is_some() && case.markers.contains(&builtin::stress),
-            output: printed.filter(|_| !passed || self.show_output),
+            informative,
+            output: printed.filter(|_| !outcome.passed() || self.show_output),
             whole_output: finished.whole_output.as_deref(),
             traces: &finished.traces,
             kept: finished.kept.as_deref(),
             rerun: &rerun,
         };
-        let informative = finished.informative;
-        let text = (!passed).then(|| failure_text(&finished));
-        self.record.write(&Event::Finished(finished));
-        match text {
-            None => Ok(Completion::Completed),
-            Some(_) if informative => {
-                Ok(Completion::ignored_with("it failed; a stress case only informs"))
+        let text = fails.then(|| failure_text(&event));
+        self.record.write(&Event::Finished(event));
+        match (text, outcome) {
+            (Some(text), _) => Err(Failed::from(text)),
+            (None, Outcome::Passed | Outcome::XPassed { .. }) => Ok(Completion::Completed),
+            (None, Outcome::Skipped { reason }) => Ok(Completion::ignored_with(reason)),
+            (None, Outcome::XFailed { reason, .. }) => {
+                Ok(Completion::ignored_with(format!("xfailed: {reason}")))
             }
-            Some(text) => Err(Failed::from(text)),
+            (None, Outcome::Quarantined { reason, .. }) => {
+                Ok(Completion::ignored_with(format!("quarantined: {reason}")))
+            }
+            (None, outcome) => {
+                let name = outcome.name();
+                Ok(Completion::ignored_with(format!("{name}; a stress case only informs")))
+            }
         }
     }
 

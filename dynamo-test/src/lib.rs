@@ -75,9 +75,15 @@ mod target;
 /// | `flavor = "multi_thread"` | the tokio runtime of an async case (default: `"current_thread"`) |
 /// | `worker_threads = 2` | threads of the multi_thread flavor |
 /// | `start_paused = true` | tokio's clock stands still until it is advanced; current_thread only |
+/// | `timeout = "30 s"` | how long it may take, fixtures included; then its processes are ended |
+/// | `isolated` | it gets a process that runs nothing else |
+/// | `env(KEY = "value")` | its process has these variables from its start |
+/// | `serial = "group"` | it never runs at the same time as another case of the group, whichever test binary that is in |
+/// | `xfail = "reason"` | it is expected to fail, and fails the run if it passes |
+/// | `xfail(reason = "…", strict = false)` | it is expected to fail, and may pass |
+/// | `quarantine(ticket = "…", until = "2027-01-31")` | its failures are reported and do not count, until that day |
 ///
-/// Accepted and checked, but not supported yet, so that a case that uses one fails: `vram = "20 GiB"` (per GPU),
-/// `timeout = "30 s"`, `xfail = "reason"`, `isolated`, `env(KEY = "value")`, `serial = "group"`.
+/// Accepted and checked, but not supported yet, so that a case that uses it fails: `vram = "20 GiB"` (per GPU).
 ///
 /// # Which markers a case must have
 ///
@@ -147,6 +153,28 @@ macro_rules! suite {
     };
 }
 
+/// Ends the case that calls it, which is reported as skipped, for a reason that only it can know.
+///
+/// ```
+/// use dynamo_test::prelude::*;
+///
+/// #[dynamo_test]
+/// fn huge_pages_are_used() {
+///     if !std::path::Path::new("/sys/kernel/mm/hugepages").exists() {
+///         dynamo_test::skip!("this kernel has no huge pages");
+///     }
+/// }
+/// ```
+///
+/// It works by unwinding, on the case's own thread: in the test function, in what it calls and awaits, and in a
+/// fixture's setup.
+#[macro_export]
+macro_rules! skip {
+    ($($reason:tt)+) => {
+        $crate::__private::skip(::std::format!($($reason)+))
+    };
+}
+
 /// Declares a project's own markers: constants to import where they are used.
 ///
 /// ```
@@ -193,7 +221,10 @@ macro_rules! marker {
 pub mod __private {
     pub use inventory;
 
-    pub use crate::case::{Body, Definition, IntoTestResult, Prepared, Runtime, Suite};
+    pub use crate::case::{
+        Body, Definition, IntoTestResult, Prepared, Quarantine, Runtime, Suite, Xfail,
+    };
+    pub use crate::exec::skip;
     pub use crate::fixture::Argument;
     pub use crate::harness::main;
     pub use crate::marker::builtin as markers;

@@ -67,10 +67,12 @@ impl Stock {
                 slots: usize::MAX,
                 place,
                 isolate: false,
+                timeout: options.timeout,
+                serial: report::home().join("serial"),
                 seed,
                 temp: run_temp(),
                 service_timeout: options.service_timeout,
-                outputs: report::runs_folder().join("stock"),
+                outputs: report::home().join("stock"),
             })
         };
         Ok(Self {
@@ -114,6 +116,13 @@ impl Stock {
         if let Some(kept) = &finished.kept {
             eprintln!("kept: {}", kept.display());
         }
-        if finished.outcome.passed() { Ok(()) } else { Err(finished.outcome.headline()) }
+        let said = finished.outcome.headline();
+        if finished.outcome.fails_the_run() {
+            return Err(said);
+        }
+        if !finished.outcome.passed() {
+            eprintln!("dynamo-test: {}: {said}", case.name());
+        }
+        Ok(())
     }
 }

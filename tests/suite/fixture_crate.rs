@@ -79,7 +79,7 @@ impl FixtureCrates {
 
     /// The events of the only run there was.
     pub(crate) fn events(&self) -> Vec<Value> {
-        let runs: Vec<PathBuf> = entries(&self.records());
+        let runs: Vec<PathBuf> = entries(&self.records().join("runs"));
         assert_eq!(runs.len(), 1, "one run leaves one record: {runs:?}");
         let text = fs::read_to_string(runs[0].join("events.jsonl")).expect("a run leaves events");
         text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()

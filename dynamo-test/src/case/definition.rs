@@ -20,8 +20,10 @@ pub struct Definition {
     pub timeout_ms: Option<u64>,
     /// Why it does not run.
     pub skip: Option<&'static str>,
-    /// Why it is expected to fail.
-    pub xfail: Option<&'static str>,
+    /// That it is expected to fail.
+    pub xfail: Option<Xfail>,
+    /// That its failure does not count for a while.
+    pub quarantine: Option<Quarantine>,
     /// Whether it needs a process of its own.
     pub isolated: bool,
     /// Variables of its process.
@@ -55,6 +57,7 @@ impl Definition {
             timeout_ms: None,
             skip: None,
             xfail: None,
+            quarantine: None,
             isolated: false,
             env: &[],
             serial: None,
@@ -70,6 +73,24 @@ impl Definition {
     pub(crate) fn name(&self) -> &'static str {
         self.path.split_once("::").map_or(self.path, |(_crate, name)| name)
     }
+}
+
+/// `xfail = "…"`, `xfail(reason = "…", strict = false)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Xfail {
+    /// Why it fails.
+    pub reason: &'static str,
+    /// Whether it is a failure if it passes.
+    pub strict: bool,
+}
+
+/// `quarantine(ticket = "…", until = "2027-01-31")`.
+#[derive(Clone, Copy, Debug)]
+pub struct Quarantine {
+    /// Where it is being dealt with.
+    pub ticket: &'static str,
+    /// The day on which its failures count again, as `YYYY-MM-DD`.
+    pub until: &'static str,
 }
 
 /// The tokio runtime of an async case.

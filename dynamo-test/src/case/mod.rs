@@ -7,7 +7,7 @@ mod registry;
 
 pub(crate) use body::TestResult;
 pub use body::{Body, IntoTestResult, Prepared};
-pub use definition::{Definition, Runtime};
+pub use definition::{Definition, Quarantine, Runtime, Xfail};
 pub(crate) use registry::Registry;
 pub use registry::Suite;
 
@@ -47,20 +47,23 @@ impl Case {
     /// Whether it needs a process that was made for it.
     pub(crate) fn needs_own_process(&self) -> bool {
         let definition = self.definition;
-        definition.isolated || !definition.env.is_empty() || !self.needs.services().is_empty()
+        definition.isolated
+            || definition.timeout_ms.is_some()
+            || !definition.env.is_empty()
+            || !self.needs.services().is_empty()
+    }
+
+    /// Whether it may have to wait for others to end before it can start.
+    pub(crate) fn waits_for_others(&self) -> bool {
+        self.definition.gpus > 0 || self.definition.serial.is_some()
     }
 
     /// What the attribute asks for and this version cannot do yet.
     pub(crate) fn not_supported_yet(&self) -> Option<&'static str> {
         let definition = self.definition;
-        [
-            ("timeout", definition.timeout_ms.is_some()),
-            ("xfail", definition.xfail.is_some()),
-            ("serial", definition.serial.is_some()),
-            ("vram", definition.vram_mib.is_some()),
-        ]
-        .into_iter()
-        .find_map(|(key, asked)| asked.then_some(key))
+        [("vram", definition.vram_mib.is_some())]
+            .into_iter()
+            .find_map(|(key, asked)| asked.then_some(key))
     }
 }
 

@@ -1,26 +1,49 @@
 //! One case, run in this process: fixtures, function, teardown.
 
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime as Tokio};
 
-use super::Outcome;
-use super::panics::{self, Panic};
+use super::panics::{self, Ended, Panic};
+use super::{Outcome, stacks};
 use crate::case::{Body, Case, Definition, Prepared, Runtime, TestResult};
 use crate::fixture::{CaseContext, FixtureError, Grants, Verdict};
 
 /// Runs a case on a thread of its own that bears its name, as libtest does: what it leaves in thread-locals dies
-/// with the thread.
-pub(crate) fn attempt(case: &Case, grants: Grants) -> Outcome {
+/// with the thread. Returns when the case has ended, or has had its time.
+pub(super) fn attempt(case: &Case, grants: Grants, timeout: Option<Duration>) -> Outcome {
     let definition = case.definition;
     let markers = case.markers.iter().map(|marker| marker.name);
     let context = CaseContext::new(case.name(), markers, grants);
-    let thread =
-        thread::Builder::new().name(case.name().into()).spawn(move || run(definition, &context));
-    match thread.map(thread::JoinHandle::join) {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(_)) => Outcome::error("the harness itself panicked: please report this"),
-        Err(error) => Outcome::error(format!("no thread could be started: {error}")),
+    let (ended, end) = mpsc::channel();
+    let thread = thread::Builder::new().name(case.name().into()).spawn(move || {
+        let outcome = run(definition, &context);
+        // Nobody listens any more to a case that has had its time.
+        let _ = ended.send(outcome);
+    });
+    let thread = match thread {
+        Ok(thread) => thread,
+        Err(error) => return Outcome::error(format!("no thread could be started: {error}")),
+    };
+    let outcome = match timeout {
+        Some(timeout) => end.recv_timeout(timeout),
+        None => end.recv().map_err(Into::into),
+    };
+    match outcome {
+        Ok(outcome) => {
+            // Its thread-locals are dropped with it, which belongs to the case. They may panic, which it survives.
+            let _ = thread.join();
+            outcome
+        }
+        Err(RecvTimeoutError::Timeout) => {
+            stacks::print();
+            Outcome::timed_out(timeout.unwrap_or_default())
+        }
+        Err(RecvTimeoutError::Disconnected) => {
+            Outcome::error("the harness itself panicked: please report this")
+        }
     }
 }
 
@@ -44,7 +67,10 @@ fn run(definition: &Definition, context: &CaseContext) -> Outcome {
                         judge(panics::catch(|| tokio.block_on(future)))
                     }
                     Ok(Err(error)) => Outcome::error(error),
-                    Err(panic) => Outcome::error(format!("a fixture {}", described(&panic))),
+                    Err(Ended::Skipped(reason)) => Outcome::Skipped { reason },
+                    Err(Ended::Panicked(panic)) => {
+                        Outcome::error(format!("a fixture {}", described(&panic)))
+                    }
                 };
                 let outcome = tear_down(&tokio, context, outcome);
                 close(tokio, outcome)
@@ -75,9 +101,7 @@ fn tokio(runtime: Runtime) -> Result<Tokio, Outcome> {
 /// Drops the runtime, and with it what tasks still hold, which may panic.
 fn close(tokio: Tokio, outcome: Outcome) -> Outcome {
     match panics::catch(|| drop(tokio)) {
-        Err(panic) if outcome.passed() => {
-            Outcome::Failed { message: panic.message, place: panic.place }
-        }
+        Err(Ended::Panicked(panic)) if outcome.passed() => panic.into(),
         _ => outcome,
     }
 }
@@ -90,7 +114,10 @@ fn tear_down(tokio: &Tokio, context: &CaseContext, outcome: Outcome) -> Outcome 
         match panics::catch(|| tokio.block_on(teardown(verdict))) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => errors.push(error),
-            Err(panic) => errors.push(FixtureError::new(described(&panic))),
+            Err(Ended::Panicked(panic)) => errors.push(FixtureError::new(described(&panic))),
+            Err(Ended::Skipped(reason)) => {
+                errors.push(FixtureError::new(format!("skip!({reason:?}) comes too late here")));
+            }
         }
     }
     if errors.is_empty() {
@@ -99,13 +126,14 @@ fn tear_down(tokio: &Tokio, context: &CaseContext, outcome: Outcome) -> Outcome 
     let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
     let errors = format!("teardown: {}", errors.join("; "));
     match outcome {
-        Outcome::Passed => Outcome::error(errors),
+        Outcome::Passed | Outcome::Skipped { .. } => Outcome::error(errors),
         // What went wrong first is what matters; the rest is told beside it.
         Outcome::Failed { message, place } => {
             Outcome::Failed { message: format!("{message}\nthen {errors}"), place }
         }
         Outcome::Error { message } => Outcome::error(format!("{message}\nthen {errors}")),
-        crashed @ Outcome::Crashed { .. } => crashed,
+        // A function that has returned has no other end.
+        other => other,
     }
 }
 
@@ -117,19 +145,29 @@ fn described(panic: &Panic) -> String {
 }
 
 /// What a function's end means, `#[should_panic]` considered.
-fn judge(definition: &Definition, ended: Result<TestResult, Panic>) -> Outcome {
+fn judge(definition: &Definition, ended: Result<TestResult, Ended>) -> Outcome {
     match (definition.should_panic, ended) {
-        (None, Ok(Ok(()))) | (Some(None), Err(_)) => Outcome::Passed,
+        (_, Err(Ended::Skipped(reason))) => Outcome::Skipped { reason },
+        (None, Ok(Ok(()))) | (Some(None), Err(Ended::Panicked(_))) => Outcome::Passed,
         (None, Ok(Err(error))) => Outcome::failed(format!("returned an error: {error}")),
-        (None, Err(Panic { message, place })) => Outcome::Failed { message, place },
+        (None, Err(Ended::Panicked(panic))) => panic.into(),
         (Some(_), Ok(Ok(()))) => Outcome::failed("the test did not panic, as it should"),
         (Some(_), Ok(Err(error))) => Outcome::failed(format!(
             "the test did not panic, as it should, but returned an error: {error}"
         )),
-        (Some(Some(expected)), Err(panic)) if panic.message.contains(expected) => Outcome::Passed,
-        (Some(Some(expected)), Err(Panic { message, place })) => Outcome::Failed {
-            message: format!("{message}\nthe panic's message should contain {expected:?}"),
-            place,
-        },
+        (Some(Some(expected)), Err(Ended::Panicked(panic))) => {
+            if panic.message.contains(expected) {
+                return Outcome::Passed;
+            }
+            let message =
+                format!("{}\nthe panic's message should contain {expected:?}", panic.message);
+            Panic { message, ..panic }.into()
+        }
+    }
+}
+
+impl From<Panic> for Outcome {
+    fn from(Panic { message, place }: Panic) -> Self {
+        Self::Failed { message, place }
     }
 }

@@ -1,6 +1,6 @@
 //! A case in the controller itself.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::environment;
 use super::exit_guard::ExitGuard;
@@ -10,17 +10,17 @@ use crate::fixture::Grants;
 
 /// Runs the only case of this process, where a debugger is, or where nextest has made a process for it. What it
 /// prints is not captured.
-pub(super) fn run_alone(case: &Case, grants: Grants) -> Attempt {
+pub(super) fn run_alone(case: &Case, grants: Grants, timeout: Option<Duration>) -> Attempt {
     // SAFETY: the case has not begun, and the threads there are (this one, and those that read the servers' logs)
     // leave the environment alone.
     unsafe { environment::adopt(&environment::of(case.definition, &grants)) };
     let _guard = ExitGuard::new();
-    run(case, grants)
+    run(case, grants, timeout)
 }
 
 /// Runs a case that leaves the process as it is.
-pub(super) fn run(case: &Case, grants: Grants) -> Attempt {
+pub(super) fn run(case: &Case, grants: Grants, timeout: Option<Duration>) -> Attempt {
     let started = Instant::now();
-    let outcome = super::attempt(case, grants);
+    let outcome = super::attempt(case, grants, timeout);
     Attempt { outcome, output: None, duration: started.elapsed(), traces: Vec::new() }
 }

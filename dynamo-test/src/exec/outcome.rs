@@ -1,4 +1,8 @@
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+
+use crate::case::{Definition, Quarantine, Xfail};
 
 /// What became of a case that ran.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +21,18 @@ pub(crate) enum Outcome {
     Error { message: String },
     /// Its process ended before it did.
     Crashed { message: String },
+    /// It did not end within its time.
+    TimedOut { message: String },
+    /// It skipped itself.
+    Skipped { reason: String },
+    /// It failed, as it says it would.
+    #[serde(rename = "xfailed")]
+    XFailed { reason: String, message: String },
+    /// It passed, though it says it would fail; `strict` makes that a failure.
+    #[serde(rename = "xpassed")]
+    XPassed { reason: String, strict: bool },
+    /// It failed, and is in quarantine.
+    Quarantined { reason: String, message: String },
 }
 
 impl Outcome {
@@ -28,8 +44,51 @@ impl Outcome {
         Self::Error { message: message.to_string() }
     }
 
+    pub(crate) fn timed_out(limit: Duration) -> Self {
+        let limit = humantime::format_duration(limit);
+        Self::TimedOut { message: format!("it did not end within {limit}") }
+    }
+
     pub(crate) fn passed(&self) -> bool {
         *self == Self::Passed
+    }
+
+    /// Whether it makes the run fail.
+    pub(crate) fn fails_the_run(&self) -> bool {
+        match self {
+            Self::Failed { .. }
+            | Self::Error { .. }
+            | Self::Crashed { .. }
+            | Self::TimedOut { .. }
+            | Self::XPassed { strict: true, .. } => true,
+            Self::Passed
+            | Self::Skipped { .. }
+            | Self::XFailed { .. }
+            | Self::XPassed { strict: false, .. }
+            | Self::Quarantined { .. } => false,
+        }
+    }
+
+    /// What the case's own expectations make of it. `today` is a date as the attribute writes it: `2027-01-31`.
+    pub(crate) fn expected_by(self, definition: &Definition, today: &str) -> Self {
+        match (definition.xfail, definition.quarantine) {
+            (Some(Xfail { reason, strict }), _) => match self {
+                Self::Passed => Self::XPassed { reason: reason.into(), strict },
+                Self::Failed { .. } | Self::Crashed { .. } | Self::TimedOut { .. } => {
+                    Self::XFailed { reason: reason.into(), message: self.headline() }
+                }
+                other => other,
+            },
+            (None, Some(Quarantine { ticket, until })) if self.fails_the_run() => {
+                if today < until {
+                    let reason = format!("{ticket}, until {until}");
+                    return Self::Quarantined { reason, message: self.headline() };
+                }
+                let expired = format!("(its quarantine, {ticket}, expired on {until})");
+                Self::Failed { message: format!("{}\n{expired}", self.headline()), place: None }
+            }
+            (None, _) => self,
+        }
     }
 
     /// One word for it.
@@ -39,6 +98,11 @@ impl Outcome {
             Self::Failed { .. } => "failed",
             Self::Error { .. } => "error",
             Self::Crashed { .. } => "crashed",
+            Self::TimedOut { .. } => "timed out",
+            Self::Skipped { .. } => "skipped",
+            Self::XFailed { .. } => "xfailed",
+            Self::XPassed { .. } => "xpassed",
+            Self::Quarantined { .. } => "quarantined",
         }
     }
 
@@ -51,7 +115,14 @@ impl Outcome {
             }
             Self::Failed { message, place: None }
             | Self::Error { message }
-            | Self::Crashed { message } => format!("{}: {message}", self.name()),
+            | Self::Crashed { message }
+            | Self::TimedOut { message } => format!("{}: {message}", self.name()),
+            Self::Skipped { reason } => format!("skipped: {reason}"),
+            Self::XFailed { reason, message } => format!("xfailed ({reason}): {message}"),
+            Self::XPassed { reason, .. } => {
+                format!("xpassed: it passed, though it should fail ({reason}): remove its `xfail`")
+            }
+            Self::Quarantined { reason, message } => format!("quarantined ({reason}): {message}"),
         }
     }
 }

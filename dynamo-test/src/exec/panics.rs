@@ -9,6 +9,22 @@ thread_local! {
     static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
+/// What ended a call before it returned.
+pub(crate) enum Ended {
+    Panicked(Panic),
+    /// `skip!`, with its reason.
+    Skipped(String),
+}
+
+/// The payload of `skip!`.
+struct Skip(String);
+
+/// Ends the case, which is reported as skipped for this reason.
+pub fn skip(reason: String) -> ! {
+    // Not by a panic, which the hook would print.
+    panic::resume_unwind(Box::new(Skip(reason)))
+}
+
 /// A panic that ended a call.
 pub(crate) struct Panic {
     pub(crate) message: String,
@@ -17,11 +33,17 @@ pub(crate) struct Panic {
 }
 
 /// Calls `body` and catches its panic. The usual hook still prints it.
-pub(crate) fn catch<T>(body: impl FnOnce() -> T) -> Result<T, Panic> {
+pub(crate) fn catch<T>(body: impl FnOnce() -> T) -> Result<T, Ended> {
     install_hook();
     PLACE.take();
-    panic::catch_unwind(AssertUnwindSafe(body))
-        .map_err(|payload| Panic { message: message(&*payload), place: PLACE.take() })
+    panic::catch_unwind(AssertUnwindSafe(body)).map_err(|payload| {
+        match payload.downcast::<Skip>() {
+            Ok(skip) => Ended::Skipped(skip.0),
+            Err(payload) => {
+                Ended::Panicked(Panic { message: message(&*payload), place: PLACE.take() })
+            }
+        }
+    })
 }
 
 /// Has the hook note the place, then do what it did before.

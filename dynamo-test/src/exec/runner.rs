@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::janitor::Janitor;
+use super::serial::Groups;
 use super::slots::Slots;
 use super::wire::Assignment;
 use super::workers::{Request, WorkerCommand, Workers};
@@ -20,6 +21,10 @@ pub(crate) struct RunnerOptions {
     pub(crate) place: Place,
     /// Whether every case gets a process of its own.
     pub(crate) isolate: bool,
+    /// How long a case may take that does not say so itself.
+    pub(crate) timeout: Option<Duration>,
+    /// Where the lock files of serial groups are.
+    pub(crate) serial: PathBuf,
     /// What the cases' seeds derive from.
     pub(crate) seed: u64,
     /// Where the run's temporary folders go.
@@ -49,6 +54,8 @@ pub(crate) struct Runner {
     executor: Executor,
     janitor: Janitor,
     isolate: bool,
+    timeout: Option<Duration>,
+    groups: Groups,
     seed: u64,
     temp: PathBuf,
     outputs: PathBuf,
@@ -98,7 +105,17 @@ pub(crate) struct Finished {
 
 impl Runner {
     pub(crate) fn new(options: RunnerOptions) -> Self {
-        let RunnerOptions { slots, place, isolate, seed, temp, service_timeout, outputs } = options;
+        let RunnerOptions {
+            slots,
+            place,
+            isolate,
+            timeout,
+            serial,
+            seed,
+            temp,
+            service_timeout,
+            outputs,
+        } = options;
         let executor = match place {
             Place::Alone => Executor::Alone,
             Place::Thread => Executor::Thread,
@@ -115,6 +132,8 @@ impl Runner {
             executor,
             janitor: Janitor::default(),
             isolate,
+            timeout,
+            groups: Groups::new(serial),
             seed,
             temp,
             outputs,
@@ -126,6 +145,7 @@ impl Runner {
         // Until there are leases, cases with GPUs take turns; one that waits for its turn holds no slot.
         let _gpus = (case.definition.gpus > 0)
             .then(|| self.gpus.lock().unwrap_or_else(PoisonError::into_inner));
+        let turn = case.definition.serial.map(|group| self.groups.wait(group)).transpose();
         let _slot = self.slots.acquire();
         let seed = case_seed(self.seed, case.name());
         let temp = self.temp.join(case.index.to_string());
@@ -133,11 +153,12 @@ impl Runner {
         if case.needs.uses_temp_dir() {
             self.janitor.watch(&self.temp);
         }
-        let attempt = match case.not_supported_yet() {
-            Some(key) => Attempt::error(format!(
-                "`{key}` is not supported yet by this version of dynamo-test"
-            )),
-            None => match self.lease(case) {
+        let attempt = if let Some(key) = case.not_supported_yet() {
+            Attempt::error(format!("`{key}` is not supported yet by this version of dynamo-test"))
+        } else if let Err(error) = &turn {
+            Attempt::error(format!("the lock of its serial group cannot be taken: {error}"))
+        } else {
+            match self.lease(case) {
                 Ok((leases, services)) => {
                     let grants = Grants { seed, temp: temp.clone(), services };
                     let mut attempt = self.attempt(case, grants, &whole_output, started);
@@ -145,15 +166,16 @@ impl Runner {
                     attempt
                 }
                 Err(error) => Attempt::error(error),
-            },
+            }
         };
+        let outcome = attempt.outcome.expected_by(case.definition, &today());
         let kept = temp.exists().then_some(temp);
         if kept.is_some() {
             self.janitor.dismiss();
         }
         let is_cut = attempt.output.as_ref().is_some_and(|output| output.omitted > 0);
         Finished {
-            outcome: attempt.outcome,
+            outcome,
             output: attempt.output,
             whole_output: is_cut.then_some(whole_output).filter(|path| path.exists()),
             duration: attempt.duration,
@@ -198,6 +220,7 @@ impl Runner {
         whole_output: &Path,
         started: impl FnOnce(u32),
     ) -> Attempt {
+        let timeout = case.definition.timeout_ms.map(Duration::from_millis).or(self.timeout);
         match &self.executor {
             Executor::Workers(workers) => {
                 let environment = environment::of(case.definition, &grants);
@@ -207,22 +230,23 @@ impl Runner {
                     assignment: &assignment,
                     environment,
                     fresh: self.isolate || case.definition.isolated,
+                    timeout,
                     whole_output,
                 };
                 workers.run(request, started)
             }
             Executor::Alone => {
                 started(std::process::id());
-                in_process::run_alone(case, grants)
+                in_process::run_alone(case, grants, timeout)
             }
-            Executor::Thread => in_process::run(case, grants),
+            Executor::Thread => in_process::run(case, grants, timeout),
         }
     }
 }
 
 /// A case that failed while its server died failed because of the server.
 fn blame_dead_services(leases: &[Lease], outcome: &mut Outcome) {
-    if outcome.passed() {
+    if !outcome.fails_the_run() {
         return;
     }
     let deaths: Vec<String> =
@@ -244,4 +268,11 @@ fn case_seed(run: u64, name: &str) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
+}
+
+/// The date in UTC, as the attribute writes dates.
+fn today() -> String {
+    let mut now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    now.truncate("2027-01-31".len());
+    now
 }

@@ -8,14 +8,34 @@ use serde::{Deserialize, Serialize};
 use super::Outcome;
 use crate::fixture::Grants;
 
-/// The controller's word: run this case.
+/// The controller's word.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case")]
+pub(super) enum Order {
+    /// Run this case.
+    Run(Assignment),
+    /// Print where each thread stands.
+    PrintStacks,
+}
+
+/// The worker's word.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub(super) enum Answer {
+    /// The case has ended.
+    Ended(Report),
+    /// The threads have printed where they stand.
+    StacksPrinted,
+}
+
+/// A case to run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Assignment {
     pub(super) index: usize,
     pub(super) grants: Grants,
 }
 
-/// The worker's answer.
+/// What became of a case.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Report {
     #[serde(flatten)]

@@ -17,8 +17,8 @@ use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{Pid, Signal, getpgrp, kill_process_group};
 
 use super::traces::{self, Before};
-use super::wire::{self, Assignment, Report};
-use super::{Outcome, attempt};
+use super::wire::{self, Answer, Assignment, Order, Report};
+use super::{Outcome, attempt, stacks};
 use crate::case::Registry;
 
 /// The only argument of a worker.
@@ -33,21 +33,27 @@ pub(crate) fn serve() -> ! {
         let registry = Arc::new(Registry::collect());
         let standard = Arc::new(StandardStreams::keep()?);
         let busy = Arc::new(AtomicBool::new(false));
-        let result = control.follow(|assignment, mut answer| {
+        let result = control.follow(|order, mut answer| {
+            let assignment = match order {
+                Order::Run(assignment) => assignment,
+                Order::PrintStacks => {
+                    stacks::print();
+                    return wire::send(&mut answer, &Answer::StacksPrinted);
+                }
+            };
             busy.store(true, Ordering::Release);
             let (registry, standard, busy) =
                 (Arc::clone(&registry), Arc::clone(&standard), Arc::clone(&busy));
             // This thread goes back to listening, so that it hears the controller hang up.
-            thread::spawn(move || {
+            aside(move || {
                 let before = Before::observe(threads);
                 let mut report = run(&registry, assignment);
                 report.traces = before.traces();
                 standard.put_back();
                 busy.store(false, Ordering::Release);
                 // Without a controller nobody wants the answer, and the listening thread ends the process.
-                let _ = wire::send(&mut answer, &report);
-            });
-            Ok(())
+                let _ = wire::send(&mut answer, &Answer::Ended(report));
+            })
         });
         if busy.load(Ordering::Acquire) {
             // The controller is gone in the middle of a case: it takes all that the case started along.
@@ -71,18 +77,32 @@ pub(crate) fn serve_one() -> ! {
     // announcement stays.
     let _ = rustix::fs::ftruncate(rustix::stdio::stdout(), 0);
     let served = Control::take_stdin().and_then(|control| {
-        control.follow(|assignment, mut answer| {
-            let report = run(&Registry::collect(), assignment);
-            wire::send(&mut answer, &report)
+        control.follow(|order, mut answer| match order {
+            Order::Run(assignment) => {
+                // As in a worker, this thread listens on.
+                aside(move || {
+                    let report = run(&Registry::collect(), assignment);
+                    let _ = wire::send(&mut answer, &Answer::Ended(report));
+                })
+            }
+            Order::PrintStacks => {
+                stacks::print();
+                wire::send(&mut answer, &Answer::StacksPrinted)
+            }
         })
     });
     process::exit(if served.is_ok() { 0 } else { 2 });
 }
 
+/// Does something on a thread of the harness's own.
+fn aside(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().name(stacks::HARNESS_THREAD.into()).spawn(work).map(drop)
+}
+
 fn run(registry: &Registry, assignment: Assignment) -> Report {
     let started = Instant::now();
     let outcome = match registry.case(assignment.index) {
-        Some(case) => attempt(&case, assignment.grants),
+        Some(case) => attempt(&case, assignment.grants, None),
         None => Outcome::error(
             "the worker does not know the case: was the test binary rebuilt meanwhile?",
         ),
@@ -103,11 +123,8 @@ impl Control {
         Ok(Self(control.into()))
     }
 
-    /// Hands over each assignment, until the controller hangs up.
-    fn follow(
-        self,
-        mut handle: impl FnMut(Assignment, UnixStream) -> io::Result<()>,
-    ) -> io::Result<()> {
+    /// Hands over each order, until the controller hangs up.
+    fn follow(self, mut handle: impl FnMut(Order, UnixStream) -> io::Result<()>) -> io::Result<()> {
         let mut lines = BufReader::new(self.0.try_clone()?);
         let mut line = Vec::new();
         while lines.read_until(b'\n', &mut line)? > 0 {

@@ -7,19 +7,25 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::capture::Capture;
 use super::environment::Environment;
 use super::runner::Attempt;
-use super::wire::{self, Assignment, Report};
+use super::wire::{self, Answer, Assignment, Order, Report};
 use super::{Outcome, Output, worker};
 
 /// How long an idle worker may take to end once it is no longer needed.
-const END_WITHIN: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
+const END_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long a case that had its time may take to end when it is asked to (SIGTERM), before it is killed.
+const TERMINATE_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long the threads of such a case may take to print where they stand.
+const STACKS_WITHIN: Duration = Duration::from_secs(5);
 
 /// How a worker is started.
 pub(crate) struct WorkerCommand {
@@ -54,7 +60,7 @@ impl Workers {
 
     /// Runs a case in a worker. `started` is told the worker's pid.
     pub(super) fn run(&self, request: Request<'_>, started: impl FnOnce(u32)) -> Attempt {
-        let Request { case, assignment, environment, fresh, whole_output } = request;
+        let Request { case, assignment, environment, fresh, timeout, whole_output } = request;
         let idle = if fresh { None } else { self.take_idle(&environment) };
         let worker = idle.map_or_else(|| self.start(case, environment), Ok);
         let mut worker = match worker {
@@ -62,7 +68,8 @@ impl Workers {
             Err(error) => return Attempt::error(format!("no worker could be started: {error}")),
         };
         started(worker.child.id());
-        let answer = worker.run(assignment);
+        let began = Instant::now();
+        let answer = worker.run(assignment, timeout);
         let passed = matches!(&answer, Ok(Report { outcome, .. }) if outcome.passed());
         let output = worker.take_output((!passed).then_some(whole_output));
         match answer {
@@ -80,7 +87,7 @@ impl Workers {
             Err(lost) => Attempt {
                 outcome: lost.outcome(worker.end()),
                 output: output.ok().flatten(),
-                duration: Duration::ZERO,
+                duration: began.elapsed(),
                 traces: Vec::new(),
             },
         }
@@ -141,6 +148,8 @@ pub(super) struct Request<'a> {
     pub(super) environment: Environment,
     /// Whether the worker must have run nothing before, and will run nothing after.
     pub(super) fresh: bool,
+    /// How long the case may take.
+    pub(super) timeout: Option<Duration>,
     /// Where all of its output goes if it fails and printed more than is shown.
     pub(super) whole_output: &'a Path,
 }
@@ -155,49 +164,73 @@ struct Worker {
     environment: Environment,
 }
 
-/// Why a worker gave no answer.
+/// Why a worker gave no report.
 enum Lost {
     /// It ended, or closed its socket.
     Ended,
     /// What it said made no sense.
     Garbled(io::Error),
+    /// It had its time.
+    TimedOut(Duration),
 }
 
 impl Lost {
     fn outcome(self, status: io::Result<ExitStatus>) -> Outcome {
-        match (self, status) {
-            (Self::Garbled(error), _) => {
-                Outcome::Crashed { message: format!("its worker gave a garbled answer: {error}") }
-            }
+        let message = match (self, status) {
+            (Self::TimedOut(limit), _) => return Outcome::timed_out(limit),
+            (Self::Garbled(error), _) => format!("its worker gave a garbled answer: {error}"),
             (Self::Ended, Ok(status)) => match status.code() {
-                Some(code) => Outcome::Crashed {
-                    message: format!(
-                        "its process exited with code {code} before the case was finished"
-                    ),
-                },
-                None => Outcome::Crashed { message: format!("its process was killed by {status}") },
+                Some(code) => {
+                    format!("its process exited with code {code} before the case was finished")
+                }
+                None => format!("its process was killed by {status}"),
             },
-            (Self::Ended, Err(error)) => {
-                Outcome::Crashed { message: format!("its process is gone: {error}") }
-            }
-        }
+            (Self::Ended, Err(error)) => format!("its process is gone: {error}"),
+        };
+        Outcome::Crashed { message }
     }
 }
 
 impl Worker {
-    fn run(&mut self, assignment: &Assignment) -> Result<Report, Lost> {
+    fn run(&mut self, assignment: &Assignment, timeout: Option<Duration>) -> Result<Report, Lost> {
         // A worker that cannot be told is one that has ended.
-        wire::send(&self.control, assignment).map_err(|_| Lost::Ended)?;
+        wire::send(&self.control, &Order::Run(assignment.clone())).map_err(|_| Lost::Ended)?;
+        match self.answer(timeout)? {
+            Some(Answer::Ended(report)) => Ok(report),
+            Some(Answer::StacksPrinted) => Err(Lost::Garbled(io::ErrorKind::InvalidData.into())),
+            None => {
+                // Whatever it answers now, or whether it does, its time is over.
+                let asked = wire::send(&self.control, &Order::PrintStacks);
+                let _ = asked.map(|()| self.answer(Some(STACKS_WITHIN)));
+                self.terminate();
+                Err(Lost::TimedOut(timeout.unwrap_or_default()))
+            }
+        }
+    }
+
+    /// Waits for an answer; none if it takes longer than that.
+    fn answer(&mut self, within: Option<Duration>) -> Result<Option<Answer>, Lost> {
+        let deadline = within.map(|within| Instant::now() + within);
         let mut line = Vec::new();
         let mut buffer = [0; 4096];
         while line.last() != Some(&b'\n') {
-            self.exited.wait_readable(&self.control).map_err(Lost::Garbled)?;
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if !self.exited.wait_readable(&self.control, left).map_err(Lost::Garbled)? {
+                return Ok(None);
+            }
             match self.control.read(&mut buffer) {
                 Ok(0) | Err(_) => return Err(Lost::Ended),
                 Ok(read) => line.extend_from_slice(&buffer[..read]),
             }
         }
-        wire::read(&line).map_err(Lost::Garbled)
+        wire::read(&line).map(Some).map_err(Lost::Garbled)
+    }
+
+    /// Asks the process and all that it started to end, and waits a little for it.
+    fn terminate(&self) {
+        // There may be nobody left to ask.
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::TERM);
+        self.exited.wait(TERMINATE_WITHIN);
     }
 
     /// Takes what the case printed; all of it goes to `whole` if that is named and it is long.
@@ -247,29 +280,34 @@ impl Exited {
         Ok(Self {})
     }
 
-    /// Waits until `control` can be read; its end counts, and so does the process's.
-    fn wait_readable(&self, control: &UnixStream) -> io::Result<()> {
+    /// Waits until `control` can be read, or its end or the process's is reached; false if that takes longer than
+    /// `within`.
+    fn wait_readable(&self, control: &UnixStream, within: Option<Duration>) -> io::Result<bool> {
+        let within = within.map(timespec);
         #[cfg(target_os = "linux")]
         {
             let mut both =
                 [PollFd::new(control, PollFlags::IN), PollFd::new(&self.pidfd, PollFlags::IN)];
-            rustix::io::retry_on_intr(|| poll(&mut both, None))?;
+            let ready = rustix::io::retry_on_intr(|| poll(&mut both, within.as_ref()))?;
             if !both[1].revents().is_empty() {
                 // What it said before it exited is still to be read, but nobody may keep us waiting for more.
                 control.set_nonblocking(true)?;
             }
+            Ok(ready > 0)
         }
         #[cfg(not(target_os = "linux"))]
-        let _ = control;
-        Ok(())
+        {
+            let mut readable = [PollFd::new(control, PollFlags::IN)];
+            Ok(rustix::io::retry_on_intr(|| poll(&mut readable, within.as_ref()))? > 0)
+        }
     }
 
     /// Waits for the exit; whether it came in time.
-    fn wait(&self, within: Timespec) -> bool {
+    fn wait(&self, within: Duration) -> bool {
         #[cfg(target_os = "linux")]
         {
             let mut exited = [PollFd::new(&self.pidfd, PollFlags::IN)];
-            let ready = rustix::io::retry_on_intr(|| poll(&mut exited, Some(&within)));
+            let ready = rustix::io::retry_on_intr(|| poll(&mut exited, Some(&timespec(within))));
             ready.is_ok_and(|ready| ready > 0)
         }
         #[cfg(not(target_os = "linux"))]
@@ -277,5 +315,12 @@ impl Exited {
             let _ = within;
             false
         }
+    }
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: duration.as_secs().try_into().unwrap_or(i64::MAX),
+        tv_nsec: duration.subsec_nanos().into(),
     }
 }

@@ -69,6 +69,8 @@ struct Listed<'a> {
     serial: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     xfail: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quarantine: Option<&'a str>,
     isolated: bool,
     env: std::collections::BTreeMap<&'a str, &'a str>,
     services: Vec<crate::fixture::Service>,
@@ -97,7 +99,8 @@ pub(crate) fn json_list(plan: &Plan) -> String {
             vram_mib: definition.vram_mib,
             timeout_ms: definition.timeout_ms,
             serial: definition.serial,
-            xfail: definition.xfail,
+            xfail: definition.xfail.map(|xfail| xfail.reason),
+            quarantine: definition.quarantine.map(|quarantine| quarantine.ticket),
             isolated: definition.isolated,
             env: definition.env.iter().copied().collect(),
             services: case.needs.services().iter().map(|(service, _)| *service).collect(),

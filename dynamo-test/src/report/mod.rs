@@ -9,5 +9,5 @@ mod summary;
 pub(crate) use events::{Event, FinishedCase, Selected, VERSION};
 pub(crate) use failure::failure_text;
 pub(crate) use listing::{explain, json_list, libtest_list, markers};
-pub(crate) use record::{Record, runs_folder};
+pub(crate) use record::{Record, home};
 pub(crate) use summary::Summary;

@@ -101,9 +101,9 @@ fn complain(folder: &Path, error: &io::Error) {
     );
 }
 
-/// Where runs are recorded: `$DYNAMO_TEST_DIR`, else `dynamo-test` in cargo's target directory, else the
-/// temporary one.
-pub(crate) fn runs_folder() -> PathBuf {
+/// Where the harness keeps what outlives a run (its record, in `runs`) or is shared by several: `$DYNAMO_TEST_DIR`,
+/// else `dynamo-test` in cargo's target directory, else in the temporary one.
+pub(crate) fn home() -> PathBuf {
     if let Some(folder) = env::var_os("DYNAMO_TEST_DIR").filter(|value| !value.is_empty()) {
         return folder.into();
     }

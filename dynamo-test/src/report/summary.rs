@@ -2,13 +2,18 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Event, FinishedCase, failure_text};
+use crate::exec::Outcome;
 
 /// What a person should know after a run beyond libtest's own lines, gathered from its events.
 #[derive(Debug, Default)]
 pub(crate) struct Summary {
     /// How many cases were skipped, by reason.
     skipped: BTreeMap<String, u64>,
-    /// What went wrong without failing the run, by case.
+    /// The cases that failed as they say they would, or did not.
+    expected: Vec<String>,
+    /// What went wrong with cases in quarantine, by case.
+    quarantined: BTreeMap<String, String>,
+    /// What went wrong with stress cases without failing the run, by case.
     informative: BTreeMap<String, String>,
     /// What cases left in their processes, by case.
     traces: BTreeMap<String, String>,
@@ -43,12 +48,24 @@ impl Summary {
         if !finished.traces.is_empty() {
             self.traces.insert(case(), finished.traces.join("; "));
         }
-        if finished.outcome.passed() {
-            if let Some(output) = finished.output {
-                self.shown.insert(case(), output.text.clone());
+        let headline = || format!("{}: {}", finished.case, finished.outcome.headline());
+        match finished.outcome {
+            Outcome::Passed => {
+                if let Some(output) = finished.output {
+                    self.shown.insert(case(), output.text.clone());
+                }
             }
-        } else if finished.informative {
-            self.informative.insert(case(), failure_text(finished));
+            Outcome::Skipped { reason } => *self.skipped.entry(reason.clone()).or_default() += 1,
+            Outcome::XFailed { .. } | Outcome::XPassed { strict: false, .. } => {
+                self.expected.push(headline());
+            }
+            Outcome::Quarantined { .. } => {
+                self.quarantined.insert(case(), failure_text(finished));
+            }
+            _ if finished.informative => {
+                self.informative.insert(case(), failure_text(finished));
+            }
+            _ => {}
         }
     }
 
@@ -80,21 +97,36 @@ impl fmt::Display for Summary {
                 writeln!(f, "    {case}: {traces}")?;
             }
         }
-        if !self.informative.is_empty() {
-            writeln!(
-                f,
-                "failed, without failing the run (a lifecycle's stress cases only inform):\n"
-            )?;
-            for (case, failure) in &self.informative {
-                writeln!(f, "---- {case} ----\n{failure}\n")?;
+        if !self.expected.is_empty() {
+            writeln!(f, "expected failures:")?;
+            for headline in &self.expected {
+                let first = headline.lines().next().unwrap_or_default();
+                writeln!(f, "    {first}")?;
             }
         }
-        if !self.shown.is_empty() {
-            writeln!(f, "successes:\n")?;
-            for (case, output) in &self.shown {
-                writeln!(f, "---- {case} ----\n{}\n", output.trim_end())?;
-            }
-        }
+        write_blocks(f, "in quarantine, failed without failing the run:", &self.quarantined)?;
+        write_blocks(
+            f,
+            "failed, without failing the run (a lifecycle's stress cases only inform):",
+            &self.informative,
+        )?;
+        write_blocks(f, "successes:", &self.shown)?;
         Ok(())
     }
+}
+
+/// Blocks of text, each under its case's heading as libtest writes it.
+fn write_blocks(
+    f: &mut fmt::Formatter<'_>,
+    title: &str,
+    texts: &BTreeMap<String, String>,
+) -> fmt::Result {
+    if texts.is_empty() {
+        return Ok(());
+    }
+    writeln!(f, "{title}\n")?;
+    for (case, text) in texts {
+        writeln!(f, "---- {case} ----\n{}\n", text.trim_end())?;
+    }
+    Ok(())
 }
