@@ -16,12 +16,12 @@ use libtest_mimic::{Arguments, Completion, Conclusion, Failed, Trial};
 use crate::args::{Format, Options};
 use crate::case::{Case, Registry, policy};
 use crate::exec::{self, Outcome, Place, Runner, RunnerOptions, WorkerCommand};
-use crate::gpu;
 use crate::marker::vocabulary::Vocabulary;
 use crate::marker::{Lifecycle, builtin};
 use crate::report::{self, Event, FinishedCase, Record, Selected, failure_text};
 use crate::select::{Decision, Plan, Planned, Selection};
 use crate::target::Target;
+use crate::{gpu, interrupt};
 
 /// The command line or a case's declaration is wrong; nothing ran.
 const USAGE: u8 = 2;
@@ -136,6 +136,8 @@ fn execute(target: &Target, options: &Options, selection: &Selection, plan: Plan
     drop(decided);
 
     let place = place(options, &plan);
+    // A case that is alone may want the signals itself, and there is nothing else to report.
+    let alone = matches!(place, Place::Alone);
     let waiting = match place {
         Place::Workers(_) => {
             plan.running().filter(|planned| planned.case.waits_for_others()).count()
@@ -172,6 +174,9 @@ fn execute(target: &Target, options: &Options, selection: &Selection, plan: Plan
         logfile: options.logfile.as_ref().map(|path| path.display().to_string()),
         ..Arguments::default()
     };
+    if let (false, Err(error)) = (alone, interrupt::listen()) {
+        eprintln!("dynamo-test: signals end the run without a report: {error}");
+    }
     let conclusion = libtest_mimic::run(&arguments, trials);
     run.finish(&conclusion, started.elapsed(), options.format == Some(Format::Json))
 }
@@ -231,6 +236,7 @@ impl Run {
         match (text, outcome) {
             (Some(text), _) => Err(Failed::from(text)),
             (None, Outcome::Passed | Outcome::XPassed { .. }) => Ok(Completion::Completed),
+            (None, Outcome::Interrupted { .. }) => Ok(Completion::ignored_with("interrupted")),
             (None, Outcome::Skipped { reason }) => Ok(Completion::ignored_with(reason)),
             (None, Outcome::XFailed { reason, .. }) => {
                 Ok(Completion::ignored_with(format!("xfailed: {reason}")))
@@ -261,7 +267,10 @@ impl Run {
                 println!("record: {}", self.record.folder().join("events.jsonl").display());
             }
         }
-        conclusion.exit_code()
+        match interrupt::told_to_stop() {
+            Some(signal) => ExitCode::from(interrupt::exit_code(signal)),
+            None => conclusion.exit_code(),
+        }
     }
 }
 

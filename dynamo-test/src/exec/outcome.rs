@@ -23,6 +23,8 @@ pub(crate) enum Outcome {
     Crashed { message: String },
     /// It did not end within its time.
     TimedOut { message: String },
+    /// The run was told to stop before it ended, or before it started.
+    Interrupted { signal: i32 },
     /// It skipped itself.
     Skipped { reason: String },
     /// It failed, as it says it would.
@@ -49,6 +51,10 @@ impl Outcome {
         Self::TimedOut { message: format!("it did not end within {limit}") }
     }
 
+    pub(crate) fn interrupted(signal: i32) -> Self {
+        Self::Interrupted { signal }
+    }
+
     pub(crate) fn passed(&self) -> bool {
         *self == Self::Passed
     }
@@ -62,6 +68,7 @@ impl Outcome {
             | Self::TimedOut { .. }
             | Self::XPassed { strict: true, .. } => true,
             Self::Passed
+            | Self::Interrupted { .. }
             | Self::Skipped { .. }
             | Self::XFailed { .. }
             | Self::XPassed { strict: false, .. }
@@ -99,6 +106,7 @@ impl Outcome {
             Self::Error { .. } => "error",
             Self::Crashed { .. } => "crashed",
             Self::TimedOut { .. } => "timed out",
+            Self::Interrupted { .. } => "interrupted",
             Self::Skipped { .. } => "skipped",
             Self::XFailed { .. } => "xfailed",
             Self::XPassed { .. } => "xpassed",
@@ -117,6 +125,7 @@ impl Outcome {
             | Self::Error { message }
             | Self::Crashed { message }
             | Self::TimedOut { message } => format!("{}: {message}", self.name()),
+            Self::Interrupted { signal } => format!("interrupted by signal {signal}"),
             Self::Skipped { reason } => format!("skipped: {reason}"),
             Self::XFailed { reason, message } => format!("xfailed ({reason}): {message}"),
             Self::XPassed { reason, .. } => {

@@ -12,6 +12,7 @@ use super::workers::{Request, WorkerCommand, Workers};
 use super::{Outcome, Output, environment, in_process};
 use crate::case::Case;
 use crate::fixture::{Grants, Need, ServiceGrant};
+use crate::interrupt;
 use crate::service::{Lease, Pool, ServiceError};
 
 /// How a run executes its cases.
@@ -153,7 +154,9 @@ impl Runner {
         if case.needs.uses_temp_dir() {
             self.janitor.watch(&self.temp);
         }
-        let attempt = if let Some(key) = case.not_supported_yet() {
+        let attempt = if let Some(signal) = interrupt::told_to_stop() {
+            Attempt { outcome: Outcome::interrupted(signal), ..Attempt::error("") }
+        } else if let Some(key) = case.not_supported_yet() {
             Attempt::error(format!("`{key}` is not supported yet by this version of dynamo-test"))
         } else if let Err(error) = &turn {
             Attempt::error(format!("the lock of its serial group cannot be taken: {error}"))

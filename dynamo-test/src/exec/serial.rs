@@ -4,8 +4,16 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use crate::interrupt;
+
+/// How soon a group that was busy is tried again.
+const RETRY: Duration = Duration::from_millis(2);
 
 /// Where the groups' lock files are.
 pub(super) struct Groups {
@@ -28,7 +36,14 @@ impl Groups {
         // A group's name is free text, a file's is not.
         let name: String = group.bytes().map(|byte| format!("{byte:02x}")).collect();
         let file = File::options().create(true).append(true).open(self.folder.join(name))?;
-        rustix::io::retry_on_intr(|| flock(&file, FlockOperation::LockExclusive))?;
-        Ok(Turn { _lock: file })
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                // Waiting in the kernel could not be called off when the run is told to stop.
+                Err(Errno::WOULDBLOCK) if interrupt::told_to_stop().is_none() => {
+                    thread::sleep(RETRY)
+                }
+                locked => return Ok(locked.map(|()| Turn { _lock: file })?),
+            }
+        }
     }
 }

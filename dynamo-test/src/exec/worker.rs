@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Instant;
 
 use rustix::io::fcntl_dupfd_cloexec;
-use rustix::process::{Pid, Signal, getpgrp, kill_process_group};
+use rustix::process::{Signal, getpgrp, kill_process_group};
 
 use super::traces::{self, Before};
 use super::wire::{self, Answer, Assignment, Order, Report};
@@ -167,10 +167,4 @@ fn same_file(one: impl AsFd, other: impl AsFd) -> bool {
         (Ok(one), Ok(other)) => identity(one) == identity(other),
         _ => false,
     }
-}
-
-/// The process group of a worker: its own.
-pub(super) fn kill_group(leader: Pid) {
-    // It may be empty already.
-    let _ = kill_process_group(leader, Signal::KILL);
 }

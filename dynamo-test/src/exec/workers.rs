@@ -10,13 +10,15 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
 use super::capture::Capture;
 use super::environment::Environment;
 use super::runner::Attempt;
 use super::wire::{self, Answer, Assignment, Order, Report};
-use super::{Outcome, Output, worker};
+use super::{Outcome, Output};
+use crate::interrupt;
+use crate::process_groups::{self, Leader, Membership, Stopwatch};
 
 /// How long an idle worker may take to end once it is no longer needed.
 const END_WITHIN: Duration = Duration::from_secs(2);
@@ -135,7 +137,8 @@ impl Workers {
             command.stdout(capture.stream()?).stderr(capture.stream()?);
         }
         let child = command.spawn()?;
-        Ok(Worker { exited: Exited::of(&child)?, child, control, capture, environment })
+        let group = Some(process_groups::join(&child, Leader::Worker));
+        Ok(Worker { exited: Exited::of(&child)?, child, group, control, capture, environment })
     }
 }
 
@@ -157,6 +160,8 @@ pub(super) struct Request<'a> {
 /// A worker process.
 struct Worker {
     child: Child,
+    /// Until the child is waited for.
+    group: Option<Membership>,
     exited: Exited,
     control: UnixStream,
     capture: Option<Capture>,
@@ -176,6 +181,9 @@ enum Lost {
 
 impl Lost {
     fn outcome(self, status: io::Result<ExitStatus>) -> Outcome {
+        if let Some(signal) = interrupt::told_to_stop() {
+            return Outcome::interrupted(signal);
+        }
         let message = match (self, status) {
             (Self::TimedOut(limit), _) => return Outcome::timed_out(limit),
             (Self::Garbled(error), _) => format!("its worker gave a garbled answer: {error}"),
@@ -210,13 +218,17 @@ impl Worker {
 
     /// Waits for an answer; none if it takes longer than that.
     fn answer(&mut self, within: Option<Duration>) -> Result<Option<Answer>, Lost> {
-        let deadline = within.map(|within| Instant::now() + within);
+        let waited = Stopwatch::start();
         let mut line = Vec::new();
         let mut buffer = [0; 4096];
         while line.last() != Some(&b'\n') {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let left = within.map(|within| within.saturating_sub(waited.elapsed()));
             if !self.exited.wait_readable(&self.control, left).map_err(Lost::Garbled)? {
-                return Ok(None);
+                if left == Some(Duration::ZERO) {
+                    return Ok(None);
+                }
+                // The run may have stood still meanwhile.
+                continue;
             }
             match self.control.read(&mut buffer) {
                 Ok(0) | Err(_) => return Err(Lost::Ended),
@@ -228,8 +240,7 @@ impl Worker {
 
     /// Asks the process and all that it started to end, and waits a little for it.
     fn terminate(&self) {
-        // There may be nobody left to ask.
-        let _ = kill_process_group(Pid::from_child(&self.child), Signal::TERM);
+        self.signal(Signal::TERM);
         self.exited.wait(TERMINATE_WITHIN);
     }
 
@@ -244,12 +255,20 @@ impl Worker {
         let _ = self.control.shutdown(std::net::Shutdown::Both);
         let pid = Pid::from_child(&self.child);
         if !self.exited.wait(END_WITHIN) {
-            worker::kill_group(pid);
+            self.signal(Signal::KILL);
         }
         // Until it is waited for, its process group is still its own.
         waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
-        worker::kill_group(pid);
+        self.signal(Signal::KILL);
+        self.group = None;
         self.child.wait()
+    }
+
+    /// Sends a signal to the process and all that it started.
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = &self.group {
+            group.signal(signal);
+        }
     }
 }
 

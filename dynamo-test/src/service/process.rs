@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use super::{Launch, ServiceError};
+use crate::process_groups::{self, Leader, Membership};
 
 const REAPER: &str = include_str!("reaper.sh");
 
@@ -23,7 +24,14 @@ pub(crate) struct Server {
     program: &'static str,
     authority: String,
     log: Arc<Log>,
-    reaper: Mutex<Child>,
+    reaper: Mutex<Reaper>,
+}
+
+/// The server's parent.
+struct Reaper {
+    child: Child,
+    /// Until the child is waited for.
+    membership: Option<Membership>,
 }
 
 /// What a server printed.
@@ -61,7 +69,7 @@ impl Server {
             |error: String| ServiceError::NotStarted { program, path: path.into(), error };
         // The shell reports a program that does not run only in its log, so look first.
         check_runs(path).map_err(not_started)?;
-        let mut reaper = Command::new("/bin/sh")
+        let mut child = Command::new("/bin/sh")
             .args(["-c", REAPER, "reaper"])
             .arg(launch.folder)
             .arg(path)
@@ -75,12 +83,17 @@ impl Server {
             .map_err(|error| not_started(error.to_string()))?;
         let log = Arc::new(Log::default());
         let (found, authority) = mpsc::channel();
-        if let Some(lines) = reaper.stderr.take() {
+        let membership = Some(process_groups::join(&child, Leader::Server));
+        if let Some(lines) = child.stderr.take() {
             let log = Arc::clone(&log);
             thread::spawn(move || log.follow(lines, ready, &found));
         }
-        let mut server =
-            Self { program, authority: String::new(), log, reaper: Mutex::new(reaper) };
+        let mut server = Self {
+            program,
+            authority: String::new(),
+            log,
+            reaper: Mutex::new(Reaper { child, membership }),
+        };
         match authority.recv_timeout(launch.timeout) {
             Ok(authority) => {
                 server.authority = authority;
@@ -122,13 +135,14 @@ impl Server {
     /// Kills the server, removes its folder, and says how it ended.
     pub(super) fn stop(&self) -> String {
         let mut reaper = self.reaper.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(reaper.stdin.take());
+        drop(reaper.child.stdin.take());
         let mut status = String::new();
-        if let Some(mut stdout) = reaper.stdout.take() {
+        if let Some(mut stdout) = reaper.child.stdout.take() {
             // An error leaves the status unknown, which is said.
             let _ = stdout.read_to_string(&mut status);
         }
-        let _ = reaper.wait();
+        reaper.membership = None;
+        let _ = reaper.child.wait();
         status.trim().parse().map_or_else(|_| "its exit status is unknown".into(), describe_status)
     }
 

@@ -1,0 +1,82 @@
+//! The process groups of a run: each worker and each server leads one. Who interrupts or suspends the run reaches
+//! all that it started through them.
+
+use std::process::Child;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+/// What leads a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leader {
+    Worker,
+    Server,
+}
+
+static GROUPS: Mutex<Vec<(Pid, Leader)>> = Mutex::new(Vec::new());
+
+/// How long the run was suspended in all.
+static SUSPENDED: Mutex<Duration> = Mutex::new(Duration::ZERO);
+
+/// That a group is part of the run; until it is dropped, which must be before its leader is waited for: then the
+/// number may mean somebody else.
+pub(crate) struct Membership(Pid);
+
+/// Adds the group that `child` leads.
+pub(crate) fn join(child: &Child, leader: Leader) -> Membership {
+    let pid = Pid::from_child(child);
+    groups().push((pid, leader));
+    Membership(pid)
+}
+
+impl Membership {
+    /// Sends a signal to the group; it may be empty already.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let _ = kill_process_group(self.0, signal);
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        groups().retain(|(pid, _)| *pid != self.0);
+    }
+}
+
+/// Sends a signal to the groups that have such a leader.
+pub(crate) fn signal(signal: Signal, whose: impl Fn(Leader) -> bool) {
+    for (pid, _) in groups().iter().filter(|(_, leader)| whose(*leader)) {
+        // It may be empty already.
+        let _ = kill_process_group(*pid, signal);
+    }
+}
+
+/// Notes that the run stood still for a while.
+pub(crate) fn was_suspended(span: Duration) {
+    *SUSPENDED.lock().unwrap_or_else(PoisonError::into_inner) += span;
+}
+
+/// A clock that stands still while the run does: time since some moment.
+#[derive(Clone, Copy)]
+pub(crate) struct Stopwatch {
+    started: Instant,
+    suspended: Duration,
+}
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self { started: Instant::now(), suspended: suspended() }
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed().saturating_sub(suspended() - self.suspended)
+    }
+}
+
+fn suspended() -> Duration {
+    *SUSPENDED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn groups() -> MutexGuard<'static, Vec<(Pid, Leader)>> {
+    GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
+}
