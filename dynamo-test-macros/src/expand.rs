@@ -156,6 +156,15 @@ fn definition(
             "runtime",
             quote! { ::dynamo_test::__private::Runtime::MultiThread { worker_threads: #threads } },
         );
+    } else if function.sig.asyncness.is_none() && !fixtures.is_empty() {
+        // While a sync function runs, nobody drives a runtime of one thread, and what its fixtures spawned would
+        // stand still.
+        set(
+            "runtime",
+            quote! { ::dynamo_test::__private::Runtime::MultiThread {
+                worker_threads: ::core::option::Option::Some(1),
+            } },
+        );
     } else if runtime.start_paused {
         set(
             "runtime",

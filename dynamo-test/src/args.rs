@@ -142,6 +142,10 @@ pub(crate) struct Options {
     #[arg(skip = DEFAULT_SERVICE_TIMEOUT)]
     pub(crate) service_timeout: Duration,
 
+    /// Names that were asked for elsewhere: the stock harness has its own command line.
+    #[arg(skip)]
+    pub(crate) asked_for: Vec<String>,
+
     /// Whether the expression or lifecycle came from the environment; for messages.
     #[arg(skip)]
     pub(crate) from_environment: FromEnvironment,

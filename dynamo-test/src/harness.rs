@@ -30,7 +30,7 @@ const USAGE: u8 = 2;
 const DESELECTED: &str = "not selected";
 
 /// How many cases may wait for GPUs beside those that run.
-const MAX_WAITING: usize = 64;
+const MAX_WAITING: usize = 512;
 
 /// The entry point that `main!` calls.
 pub fn main(target: &Target) -> ExitCode {
@@ -101,7 +101,6 @@ struct Run {
     record: Record,
     seed: u64,
     strict: bool,
-    show_output: bool,
     lifecycle: Option<Lifecycle>,
 }
 
@@ -109,6 +108,8 @@ fn execute(target: &Target, options: &Options, selection: &Selection, plan: Plan
     let started = Instant::now();
     let record = Record::create(&report::home().join("runs"));
     let slots = options.test_threads.map_or_else(default_threads, NonZeroUsize::get);
+    // More would only be threads that find nothing to do.
+    let slots = slots.min(plan.running().count()).max(1);
     let seed = options.seed.unwrap_or_else(random_seed);
     record.write(&Event::RunStarted {
         version: report::VERSION,
@@ -162,7 +163,6 @@ fn execute(target: &Target, options: &Options, selection: &Selection, plan: Plan
         record,
         seed,
         strict: options.strict,
-        show_output: options.show_output,
         lifecycle: selection.lifecycle(),
     });
     let trials = plan.cases.into_iter().map(|planned| run.trial(planned)).collect();
@@ -174,7 +174,7 @@ fn execute(target: &Target, options: &Options, selection: &Selection, plan: Plan
         logfile: options.logfile.as_ref().map(|path| path.display().to_string()),
         ..Arguments::default()
     };
-    if let (false, Err(error)) = (alone, interrupt::listen()) {
+    if !alone && let Err(error) = interrupt::listen() {
         eprintln!("dynamo-test: signals end the run without a report: {error}");
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
@@ -225,11 +225,11 @@ impl Run {
             duration_ms: finished.duration.as_secs_f64() * 1e3,
             seed: finished.seed,
             informative,
-            output: printed.filter(|_| !outcome.passed() || self.show_output),
+            output: printed,
             whole_output: finished.whole_output.as_deref(),
             traces: &finished.traces,
             kept: finished.kept.as_deref(),
-            rerun: &rerun,
+            rerun: (!outcome.passed()).then_some(&rerun),
         };
         let text = fails.then(|| failure_text(&event));
         self.record.write(&Event::Finished(event));
@@ -283,14 +283,20 @@ fn place(options: &Options, plan: &Plan) -> Place {
     Place::Workers(WorkerCommand {
         program: own_program(),
         arguments: |_| vec![exec::WORKER_ARGUMENT.into()],
-        environment: &[],
+        environment: Vec::new(),
         capture: !options.no_capture,
+        show_output: options.show_output,
         reuse: true,
     })
 }
 
 /// The test binary, which its workers run, too.
 pub(crate) fn own_program() -> PathBuf {
+    // The very file that this process runs, also when a build has replaced it meanwhile.
+    let own_file = PathBuf::from("/proc/self/exe");
+    if own_file.exists() {
+        return own_file;
+    }
     env::current_exe().unwrap_or_else(|_| env::args_os().next().unwrap_or_default().into())
 }
 
@@ -306,5 +312,6 @@ fn default_threads() -> usize {
 /// because a unix socket's path must be.
 pub(crate) fn run_temp() -> PathBuf {
     let unique = random_seed() as u32;
-    env::temp_dir().join(format!("dynamo-test-{}-{unique:08x}", std::process::id()))
+    let folder = env::temp_dir().join(format!("dynamo-test-{}-{unique:08x}", std::process::id()));
+    std::path::absolute(&folder).unwrap_or(folder)
 }

@@ -109,10 +109,10 @@ pub use dynamo_test_macros::main;
 pub use fixture::Etcd;
 #[cfg(feature = "nats")]
 pub use fixture::Nats;
-pub use fixture::{
-    Argument, CaseContext, Fixture, FixtureError, Needs, TempDir, TestInfo, Verdict,
-};
-pub use marker::{Category, Lifecycle, Marker};
+#[doc(hidden)]
+pub use fixture::Needs;
+pub use fixture::{Argument, CaseContext, Fixture, FixtureError, TempDir, TestInfo, Verdict};
+pub use marker::{Category, Marker};
 
 /// What a module with tests needs: `use dynamo_test::prelude::*;`.
 pub mod prelude {

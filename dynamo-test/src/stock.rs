@@ -2,6 +2,7 @@
 //! not set `harness = false`. The environment alone selects, and a case that was not selected passes, saying so.
 
 use std::env;
+use std::io::{self, Write};
 use std::sync::LazyLock;
 
 use crate::args::Options;
@@ -13,7 +14,7 @@ use crate::marker::vocabulary::Vocabulary;
 use crate::report;
 use crate::select::{Decision, Plan, Planned, Selection};
 
-/// Set in the process that the stock harness's process starts for one case.
+/// Set in the process that the stock harness's process starts for one case, to the pid of the latter.
 const CHILD: &str = "DYNAMO_TEST_STOCK_CHILD";
 
 /// What the cases of the process share; or why none of them can run.
@@ -30,7 +31,9 @@ struct Stock {
 
 /// Runs the case of a path, as a `#[test]` function of the stock harness.
 pub fn run_under_stock_harness(path: &str) {
-    if env::var_os(CHILD).is_some() {
+    let parent = rustix::process::getppid().map(|parent| parent.to_string());
+    // What the child itself starts inherits the variable, but has another parent.
+    if parent.is_some_and(|parent| env::var_os(CHILD).is_some_and(|value| *value == *parent)) {
         exec::serve_one();
     }
     let failure = match &*STOCK {
@@ -47,14 +50,10 @@ pub fn run_under_stock_harness(path: &str) {
 impl Stock {
     fn new() -> Result<Self, String> {
         let mut options = Options::from_environment().map_err(|error| error.to_string())?;
-        // The stock harness has dealt with `#[ignore]` and with names before it calls; but that a case was asked for
-        // by its exact name lets benchmark and stress cases run.
+        // The stock harness has dealt with `#[ignore]` and with names before it calls.
         options.include_ignored = true;
-        let arguments: Vec<String> = env::args().skip(1).collect();
-        if arguments.iter().any(|argument| argument == "--exact") {
-            options.exact = true;
-            options.filters =
-                arguments.into_iter().filter(|argument| !argument.starts_with('-')).collect();
+        if env::args().any(|argument| argument == "--exact") {
+            options.asked_for = env::args().skip(1).collect();
         }
         let selection =
             Selection::new(&options, &Vocabulary::collect()).map_err(|error| error.to_string())?;
@@ -86,8 +85,9 @@ impl Stock {
                         .map(Into::into)
                         .into()
                 },
-                environment: &[(CHILD, "1")],
+                environment: vec![(CHILD, std::process::id().to_string())],
                 capture: true,
+                show_output: true,
                 reuse: false,
             })),
         })
@@ -105,7 +105,8 @@ impl Stock {
             if self.strict {
                 return Err(said);
             }
-            eprintln!("{said}");
+            // Not by `eprintln!`, which the stock harness keeps to itself where a test passes.
+            let _ = writeln!(io::stderr(), "{said}");
             return Ok(());
         }
         let runner = if case.needs_own_process() { &self.children } else { &self.here };

@@ -18,6 +18,10 @@ impl Target {
     pub(crate) fn flags(&self) -> String {
         match (self.binary, self.target_tmpdir) {
             (Some(binary), _) => format!("--bin {binary}"),
+            // Cargo takes a pattern; whether the target's name has `-` or `_` here, the crate's does not tell.
+            (None, Some(_)) if self.crate_name.contains('_') => {
+                format!("--test '{}'", self.crate_name.replace('_', "?"))
+            }
             (None, Some(_)) => format!("--test {}", self.crate_name),
             (None, None) => "--lib".into(),
         }

@@ -62,7 +62,11 @@ fn run(definition: &Definition, context: &CaseContext) -> Outcome {
             Ok(tokio) => {
                 let prepared = panics::catch(|| tokio.block_on(prepare(context.clone())));
                 let outcome = match prepared {
-                    Ok(Ok(Prepared::Sync(function))) => judge(panics::catch(function)),
+                    Ok(Ok(Prepared::Sync(function))) => {
+                        // What the function drops may belong to the runtime.
+                        let _entered = tokio.enter();
+                        judge(panics::catch(function))
+                    }
                     Ok(Ok(Prepared::Async(future))) => {
                         judge(panics::catch(|| tokio.block_on(future)))
                     }

@@ -28,8 +28,12 @@ pub(crate) struct Output {
 }
 
 impl Capture {
-    /// Makes the file in `folder`, which is made too.
+    /// Makes the file in `folder`, which is made too, or in the temporary one if that cannot be written.
     pub(super) fn new(folder: &Path) -> io::Result<Self> {
+        Self::make(folder).or_else(|_| Self::make(&std::env::temp_dir()))
+    }
+
+    fn make(folder: &Path) -> io::Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = folder.join(format!("{}-{number}.capture", std::process::id()));
@@ -39,7 +43,7 @@ impl Capture {
         match made {
             Ok(file) => Ok(Self { file }),
             Err(error) => Err(io::Error::other(format!(
-                "no file for its output could be made at {}: {error} (DYNAMO_TEST_DIR names another place)",
+                "no file for its output could be made at {}: {error} (TMPDIR names another place)",
                 path.display()
             ))),
         }
@@ -61,10 +65,21 @@ impl Capture {
         let mut bytes = vec![0; (length - omitted) as usize];
         self.file.read_exact_at(&mut bytes, omitted)?;
         if let (Some(path), true) = (whole, omitted > 0) {
-            copy(&self.file, length, path)?;
+            // Its end is more than nothing.
+            if let Err(error) = copy(&self.file, length, path) {
+                eprintln!("dynamo-test: {} cannot be written: {error}", path.display());
+            }
         }
         self.file.set_len(0)?;
         Ok(Output { text: String::from_utf8_lossy(&bytes).into_owned(), omitted })
+    }
+
+    /// Forgets what was printed since the last call.
+    pub(super) fn discard(&self) -> io::Result<()> {
+        if self.file.metadata()?.len() > 0 {
+            self.file.set_len(0)?;
+        }
+        Ok(())
     }
 }
 

@@ -1,9 +1,10 @@
 //! A case that runs in the controller itself and calls `exit(0)` would end the run as a success. The guard notices.
 
 use std::sync::Once;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
-static RUNNING: AtomicBool = AtomicBool::new(false);
+/// The process in which a case runs; 0 where none does. A process that a test forks is another, and may exit.
+static RUNNING: AtomicU32 = AtomicU32::new(0);
 
 unsafe extern "C" {
     safe fn atexit(callback: extern "C" fn()) -> i32;
@@ -19,19 +20,19 @@ impl ExitGuard {
         REGISTERED.call_once(|| {
             atexit(refuse);
         });
-        RUNNING.store(true, Ordering::Release);
+        RUNNING.store(std::process::id(), Ordering::Release);
         Self(())
     }
 }
 
 impl Drop for ExitGuard {
     fn drop(&mut self) {
-        RUNNING.store(false, Ordering::Release);
+        RUNNING.store(0, Ordering::Release);
     }
 }
 
 extern "C" fn refuse() {
-    if RUNNING.load(Ordering::Acquire) {
+    if RUNNING.load(Ordering::Acquire) == std::process::id() {
         eprintln!("dynamo-test: the case ended the process before it was finished");
         _exit(101);
     }

@@ -1,19 +1,33 @@
 //! Who removes a killed run's temporary folder: a shell that outlives it.
 
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Standard input is a pipe whose other end only the harness holds. A line on it says that the folder stays; its end
-/// says that the run is over, and that nobody else is left to remove the folder.
-const SCRIPT: &str = "
+/// Standard input is a pipe whose other end the harness holds. `keep NAME` on it says that an entry of the folder
+/// stays, `end` that the run has seen to the folder itself. Its end without that says that nobody else is left.
+const SCRIPT: &str = r#"
 trap '' TERM INT HUP QUIT
-read -r _ && exit
-cd /
-# A case's process that is just being killed may still write.
-rm -rf \"$1\" 2>/dev/null || { sleep 1; rm -rf \"$1\"; }
-";
+keep=/
+while read -r word name; do
+    case $word in
+        keep) keep=$keep$name/ ;;
+        end) exit ;;
+    esac
+done
+# A process that is just being killed may still write, so there is a second time.
+for pause in 1 0; do
+    cd "$1" || exit
+    for name in *; do
+        case $keep in */"$name"/*) ;; *) rm -rf "$name" ;; esac
+    done
+    cd /
+    rmdir "$1" && exit
+    sleep "$pause"
+done
+"#;
 
 /// Watches over the run's temporary folder, from the first case that writes into it.
 #[derive(Default)]
@@ -24,13 +38,14 @@ enum State {
     #[default]
     NotNeeded,
     Watching(Child),
-    Dismissed,
+    /// It could not be started: a kill would leave the folder, which is all.
+    Missing,
 }
 
 impl Janitor {
     /// Sees to it that `folder` goes when the run does.
     pub(super) fn watch(&self, folder: &Path) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         if let State::NotNeeded = *state {
             let shell = Command::new("/bin/sh")
                 .args(["-c", SCRIPT, "janitor"])
@@ -40,29 +55,34 @@ impl Janitor {
                 .stderr(Stdio::null())
                 .process_group(0)
                 .spawn();
-            // Without it the run is as good, but for a folder that a kill would leave.
-            *state = shell.map_or(State::Dismissed, State::Watching);
+            *state = shell.map_or(State::Missing, State::Watching);
         }
     }
 
-    /// A case left something to look at, so the folder stays.
-    pub(super) fn dismiss(&self) {
-        self.end(b"\n");
+    /// A case left something to look at, so that entry of the folder stays, whatever becomes of the run.
+    pub(super) fn keep(&self, entry: &Path) {
+        if let (State::Watching(shell), Some(name)) = (&mut *self.state(), entry.file_name()) {
+            say(shell, &format!("keep {}\n", name.to_string_lossy()));
+        }
     }
 
-    /// The run is over: what is still in the folder is of no use.
+    /// The run is over, and has removed what is of no use.
     pub(super) fn finish(&self) {
-        self.end(b"");
-    }
-
-    fn end(&self, word: &[u8]) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let State::Watching(mut shell) = std::mem::replace(&mut *state, State::Dismissed) {
-            if let Some(mut pipe) = shell.stdin.take() {
-                // It may have been killed, and then there is nobody to tell.
-                let _ = std::io::Write::write_all(&mut pipe, word);
-            }
+        if let State::Watching(mut shell) = std::mem::take(&mut *self.state()) {
+            say(&mut shell, "end\n");
+            drop(shell.stdin.take());
             let _ = shell.wait();
         }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn say(shell: &mut Child, line: &str) {
+    if let Some(pipe) = &mut shell.stdin {
+        // It may have been killed, and then there is nobody to tell.
+        let _ = pipe.write_all(line.as_bytes());
     }
 }

@@ -76,6 +76,11 @@ impl Outcome {
         }
     }
 
+    /// Whether it is something to look into: it fails the run, or would but for its quarantine.
+    pub(crate) fn is_a_failure(&self) -> bool {
+        self.fails_the_run() || matches!(self, Self::Quarantined { .. })
+    }
+
     /// What the case's own expectations make of it. `today` is a date as the attribute writes it: `2027-01-31`.
     pub(crate) fn expected_by(self, definition: &Definition, today: &str) -> Self {
         match (definition.xfail, definition.quarantine) {

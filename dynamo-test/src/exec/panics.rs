@@ -40,7 +40,10 @@ pub(crate) fn catch<T>(body: impl FnOnce() -> T) -> Result<T, Ended> {
         match payload.downcast::<Skip>() {
             Ok(skip) => Ended::Skipped(skip.0),
             Err(payload) => {
-                Ended::Panicked(Panic { message: message(&*payload), place: PLACE.take() })
+                let panic = Panic { message: message(&*payload), place: PLACE.take() };
+                // Dropping it could panic again, and a case leaves worse things behind.
+                std::mem::forget(payload);
+                Ended::Panicked(panic)
             }
         }
     })

@@ -150,7 +150,9 @@ impl Runner {
         let _slot = self.slots.acquire();
         let seed = case_seed(self.seed, case.name());
         let temp = self.temp.join(case.index.to_string());
-        let whole_output = self.outputs.join(format!("{}.log", case.name().replace("::", "-")));
+        // Longer names are no names of files.
+        let name: String = case.name().replace("::", "-").chars().take(100).collect();
+        let whole_output = self.outputs.join(format!("{}-{name}.log", case.index));
         if case.needs.uses_temp_dir() {
             self.janitor.watch(&self.temp);
         }
@@ -165,17 +167,24 @@ impl Runner {
                 Ok((leases, services)) => {
                     let grants = Grants { seed, temp: temp.clone(), services };
                     let mut attempt = self.attempt(case, grants, &whole_output, started);
-                    blame_dead_services(&leases, &mut attempt.outcome);
+                    blame_services(&leases, &mut attempt.outcome);
                     attempt
                 }
                 Err(error) => Attempt::error(error),
             }
         };
         let outcome = attempt.outcome.expected_by(case.definition, &today());
-        let kept = temp.exists().then_some(temp);
-        if kept.is_some() {
-            self.janitor.dismiss();
-        }
+        let left = (case.needs.uses_temp_dir() && temp.exists()).then_some(temp);
+        let kept = left.filter(|folder| {
+            let is_of_interest = outcome.is_a_failure();
+            if is_of_interest {
+                self.janitor.keep(folder);
+            } else {
+                // Nobody will look at what an interrupted case left, or at the rest of what a test has moved away.
+                let _ = std::fs::remove_dir_all(folder);
+            }
+            is_of_interest
+        });
         let is_cut = attempt.output.as_ref().is_some_and(|output| output.omitted > 0);
         Finished {
             outcome,
@@ -227,7 +236,8 @@ impl Runner {
         match &self.executor {
             Executor::Workers(workers) => {
                 let environment = environment::of(case.definition, &grants);
-                let assignment = Assignment { index: case.index, grants };
+                let path = case.definition.path.to_owned();
+                let assignment = Assignment { index: case.index, path, grants };
                 let request = Request {
                     case: case.name(),
                     assignment: &assignment,
@@ -248,17 +258,17 @@ impl Runner {
 }
 
 /// A case that failed while its server died failed because of the server.
-fn blame_dead_services(leases: &[Lease], outcome: &mut Outcome) {
+fn blame_services(leases: &[Lease], outcome: &mut Outcome) {
     if !outcome.fails_the_run() {
         return;
     }
-    let deaths: Vec<String> =
-        leases.iter().filter_map(Lease::death).map(|death| death.to_string()).collect();
-    if !deaths.is_empty() {
+    let faults: Vec<String> =
+        leases.iter().filter_map(Lease::fault).map(|fault| fault.to_string()).collect();
+    if !faults.is_empty() {
         let message = format!(
             "{}
 the case then {}",
-            deaths.join("\n"),
+            faults.join("\n"),
             outcome.headline()
         );
         *outcome = Outcome::Error { message };

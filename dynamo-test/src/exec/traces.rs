@@ -1,6 +1,6 @@
 //! What a case leaves in its process: a worker that bears traces of one case is not used for another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
@@ -12,39 +12,31 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, umask, w
 /// How long what was ended may take to be gone: a thread that was joined, a child that was killed on drop.
 const GONE_WITHIN: Duration = Duration::from_millis(100);
 
-/// The state of a process before a case.
+/// The state of a worker before its cases. One that bears traces of a case gets no other, so it stays the same.
 pub(super) struct Before {
-    environment: BTreeMap<OsString, OsString>,
+    environment: Vec<(OsString, OsString)>,
     folder: Option<PathBuf>,
     umask: u32,
-    /// How many there are when no case runs, and that of the case.
     threads: Option<u64>,
 }
 
 impl Before {
-    /// The state now, of a process that has `threads` threads while a case does nothing.
-    pub(super) fn observe(threads: Option<u64>) -> Self {
+    /// The state now, of a worker whose threads are all there.
+    pub(super) fn observe() -> Self {
         Self {
             environment: std::env::vars_os().collect(),
             folder: std::env::current_dir().ok(),
             umask: current_umask(),
-            threads,
+            threads: thread_count(),
         }
     }
 
     /// Names what differs now, and ends the child processes that are still there.
     pub(super) fn traces(&self) -> Vec<String> {
         let mut traces = Vec::new();
-        let environment: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
-        let names = self.environment.keys().chain(environment.keys());
-        let mut changed: Vec<String> = names
-            .filter(|name| self.environment.get(*name) != environment.get(*name))
-            .map(|name| name.to_string_lossy().into_owned())
-            .collect();
-        changed.sort_unstable();
-        changed.dedup();
-        if !changed.is_empty() {
-            traces.push(format!("changed the environment: {}", changed.join(", ")));
+        if !std::env::vars_os().eq(self.environment.iter().cloned()) {
+            traces
+                .push(format!("changed the environment: {}", self.changed_variables().join(", ")));
         }
         let folder = std::env::current_dir().ok();
         if folder != self.folder {
@@ -64,6 +56,15 @@ impl Before {
             traces.push(format!("left threads running: {left}"));
         }
         traces
+    }
+
+    /// The names of the variables that were set, changed or removed.
+    fn changed_variables(&self) -> Vec<String> {
+        let before: BTreeMap<_, _> = self.environment.iter().cloned().collect();
+        let now: BTreeMap<_, _> = std::env::vars_os().collect();
+        let names: BTreeSet<_> = before.keys().chain(now.keys()).collect();
+        let changed = names.into_iter().filter(|name| before.get(*name) != now.get(*name));
+        changed.map(|name| name.to_string_lossy().into_owned()).collect()
     }
 
     /// The names of threads that the case started and did not join.
@@ -94,7 +95,7 @@ fn wait_until(gone: impl Fn() -> bool) -> bool {
 }
 
 /// How many threads this process has, where the system tells.
-pub(super) fn thread_count() -> Option<u64> {
+fn thread_count() -> Option<u64> {
     // A folder has a link from each folder in it, beside its own two.
     let links = rustix::fs::stat("/proc/self/task").ok()?.st_nlink;
     Some((links as u64).saturating_sub(2))

@@ -16,6 +16,8 @@ pub(super) enum Order {
     Run(Assignment),
     /// Print where each thread stands.
     PrintStacks,
+    /// There are no more cases.
+    End,
 }
 
 /// The worker's word.
@@ -32,6 +34,8 @@ pub(super) enum Answer {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Assignment {
     pub(super) index: usize,
+    /// Its path, by which the worker sees that it is of the same build.
+    pub(super) path: String,
     pub(super) grants: Grants,
 }
 

@@ -10,6 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
@@ -24,45 +25,32 @@ use crate::case::Registry;
 /// The only argument of a worker.
 pub(crate) const WORKER_ARGUMENT: &str = "--dynamo-test-worker";
 
-/// Runs cases until the controller hangs up.
+/// Runs cases until the controller has no more, or is gone.
 pub(crate) fn serve() -> ! {
     let ended = Control::take_stdin().and_then(|control| {
         traces::adopt_orphans();
-        // The one that runs a case comes on top.
-        let threads = traces::thread_count().map(|threads| threads + 1);
-        let registry = Arc::new(Registry::collect());
-        let standard = Arc::new(StandardStreams::keep()?);
         let busy = Arc::new(AtomicBool::new(false));
-        let result = control.follow(|order, mut answer| {
-            let assignment = match order {
-                Order::Run(assignment) => assignment,
-                Order::PrintStacks => {
-                    stacks::print();
-                    return wire::send(&mut answer, &Answer::StacksPrinted);
-                }
-            };
-            busy.store(true, Ordering::Release);
-            let (registry, standard, busy) =
-                (Arc::clone(&registry), Arc::clone(&standard), Arc::clone(&busy));
-            // This thread goes back to listening, so that it hears the controller hang up.
-            aside(move || {
-                let before = Before::observe(threads);
-                let mut report = run(&registry, assignment);
-                report.traces = before.traces();
-                standard.put_back();
-                busy.store(false, Ordering::Release);
-                // Without a controller nobody wants the answer, and the listening thread ends the process.
-                let _ = wire::send(&mut answer, &Answer::Ended(report));
-            })
+        let assignments = start_runner(Arc::clone(&busy), control.0.try_clone()?)?;
+        // This thread only listens, so that it hears the controller hang up in the middle of a case.
+        let result = control.follow(|order, mut answer| match order {
+            Order::Run(assignment) => {
+                busy.store(true, Ordering::Release);
+                assignments.send(assignment).map_err(io::Error::other)
+            }
+            Order::PrintStacks => {
+                stacks::print();
+                wire::send(&mut answer, &Answer::StacksPrinted)
+            }
+            Order::End => Ok(()),
         });
-        if busy.load(Ordering::Acquire) {
-            // The controller is gone in the middle of a case: it takes all that the case started along.
+        if !matches!(result, Ok(Ended::AsTold)) || busy.load(Ordering::Acquire) {
+            // The controller is gone without a word: all that cases started goes along.
             let _ = kill_process_group(getpgrp(), Signal::KILL);
         }
         result
     });
     match ended {
-        Ok(()) => process::exit(0),
+        Ok(_) => process::exit(0),
         Err(error) => {
             eprintln!("dynamo-test worker: {error}");
             process::exit(2);
@@ -70,13 +58,35 @@ pub(crate) fn serve() -> ! {
     }
 }
 
+/// Starts the thread that runs the cases it is sent. `busy` is true until the last one's answer is about to go out.
+fn start_runner(
+    busy: Arc<AtomicBool>,
+    mut answers: UnixStream,
+) -> io::Result<mpsc::Sender<Assignment>> {
+    let (assignments, waiting) = mpsc::channel();
+    let standard = StandardStreams::keep()?;
+    aside(move || {
+        let registry = Registry::collect();
+        let before = Before::observe();
+        for assignment in waiting {
+            let mut report = run(&registry, assignment);
+            report.traces = before.traces();
+            standard.put_back();
+            busy.store(false, Ordering::Release);
+            // Without a controller nobody wants the answer, and the listening thread ends the process.
+            let _ = wire::send(&mut answers, &Answer::Ended(report));
+        }
+    })?;
+    Ok(assignments)
+}
+
 /// Runs the one case that the controller hands over, on this thread, and ends the process: how a case gets a process
 /// of its own under the stock harness.
 pub(crate) fn serve_one() -> ! {
-    // The stock harness has announced the case in the file that keeps its output. If it cannot be emptied, the
-    // announcement stays.
-    let _ = rustix::fs::ftruncate(rustix::stdio::stdout(), 0);
     let served = Control::take_stdin().and_then(|control| {
+        // The stock harness has announced the case in the file that keeps its output. If it cannot be emptied, the
+        // announcement stays.
+        let _ = rustix::fs::ftruncate(rustix::stdio::stdout(), 0);
         control.follow(|order, mut answer| match order {
             Order::Run(assignment) => {
                 // As in a worker, this thread listens on.
@@ -89,6 +99,7 @@ pub(crate) fn serve_one() -> ! {
                 stacks::print();
                 wire::send(&mut answer, &Answer::StacksPrinted)
             }
+            Order::End => Ok(()),
         })
     });
     process::exit(if served.is_ok() { 0 } else { 2 });
@@ -102,14 +113,17 @@ fn aside(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
 fn run(registry: &Registry, assignment: Assignment) -> Report {
     let started = Instant::now();
     let outcome = match registry.case(assignment.index) {
-        Some(case) => attempt(&case, assignment.grants, None),
-        None => Outcome::error(
+        Some(case) if case.definition.path == assignment.path => {
+            attempt(&case, assignment.grants, None)
+        }
+        _ => Outcome::error(
             "the worker does not know the case: was the test binary rebuilt meanwhile?",
         ),
     };
     let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     // What stands in the buffer belongs to this case; a stream that the test closed has lost it anyway.
     let _ = io::stdout().flush();
+    flush_c_streams();
     Report { outcome, micros, traces: Vec::new() }
 }
 
@@ -123,16 +137,28 @@ impl Control {
         Ok(Self(control.into()))
     }
 
-    /// Hands over each order, until the controller hangs up.
-    fn follow(self, mut handle: impl FnMut(Order, UnixStream) -> io::Result<()>) -> io::Result<()> {
+    /// Hands over each order until the controller says that there are no more, or hangs up.
+    fn follow(
+        self,
+        mut handle: impl FnMut(Order, UnixStream) -> io::Result<()>,
+    ) -> io::Result<Ended> {
         let mut lines = BufReader::new(self.0.try_clone()?);
         let mut line = Vec::new();
         while lines.read_until(b'\n', &mut line)? > 0 {
-            handle(wire::read(&line)?, self.0.try_clone()?)?;
+            match wire::read(&line)? {
+                Order::End => return Ok(Ended::AsTold),
+                order => handle(order, self.0.try_clone()?)?,
+            }
             line.clear();
         }
-        Ok(())
+        Ok(Ended::HungUp)
     }
+}
+
+/// How the controller's orders ended.
+enum Ended {
+    AsTold,
+    HungUp,
 }
 
 /// The standard output and error that the worker was started with. A test may close or redirect them; the next case
@@ -167,4 +193,10 @@ fn same_file(one: impl AsFd, other: impl AsFd) -> bool {
         (Ok(one), Ok(other)) => identity(one) == identity(other),
         _ => false,
     }
+}
+
+/// Writes out what C code (CUDA's libraries, say) has printed and the C library still holds.
+fn flush_c_streams() {
+    // SAFETY: a null pointer means all streams, which the C library locks itself.
+    unsafe { libc::fflush(std::ptr::null_mut()) };
 }

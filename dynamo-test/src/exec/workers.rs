@@ -36,9 +36,11 @@ pub(crate) struct WorkerCommand {
     /// Its arguments for a worker that runs the case of this name.
     pub(crate) arguments: fn(&str) -> Vec<String>,
     /// Variables that it gets beside those of its case.
-    pub(crate) environment: &'static [(&'static str, &'static str)],
+    pub(crate) environment: Vec<(&'static str, String)>,
     /// Whether what cases print is kept for the report.
     pub(crate) capture: bool,
+    /// Whether that of cases that passed is wanted, too.
+    pub(crate) show_output: bool,
     /// Whether a worker runs more than one case.
     pub(crate) reuse: bool,
 }
@@ -64,16 +66,22 @@ impl Workers {
     pub(super) fn run(&self, request: Request<'_>, started: impl FnOnce(u32)) -> Attempt {
         let Request { case, assignment, environment, fresh, timeout, whole_output } = request;
         let idle = if fresh { None } else { self.take_idle(&environment) };
-        let worker = idle.map_or_else(|| self.start(case, environment), Ok);
+        // An idle worker may have died of what an earlier case left in it; that is no fault of this one.
+        let willing = idle.filter(|worker| worker.assign(assignment).is_ok());
+        let worker = willing.map_or_else(|| self.start_with(case, environment, assignment), Ok);
         let mut worker = match worker {
             Ok(worker) => worker,
             Err(error) => return Attempt::error(format!("no worker could be started: {error}")),
         };
         started(worker.child.id());
         let began = Instant::now();
-        let answer = worker.run(assignment, timeout);
+        let answer = worker.report(timeout);
         let passed = matches!(&answer, Ok(Report { outcome, .. }) if outcome.passed());
-        let output = worker.take_output((!passed).then_some(whole_output));
+        let output = if passed && !self.command.show_output {
+            worker.capture.as_ref().map_or(Ok(()), Capture::discard).map(|()| None)
+        } else {
+            worker.take_output((!passed).then_some(whole_output))
+        };
         match answer {
             Ok(report) => {
                 if output.is_ok() && !fresh && report.traces.is_empty() {
@@ -106,6 +114,7 @@ impl Workers {
 
     fn take_idle(&self, environment: &Environment) -> Option<Worker> {
         let mut idle = self.idle();
+        idle.retain(|worker| !worker.exited.wait(Duration::ZERO));
         let position = idle.iter().rposition(|worker| worker.environment == *environment)?;
         Some(idle.remove(position))
     }
@@ -118,13 +127,25 @@ impl Workers {
         drop(surplus);
     }
 
+    /// Starts a worker and gives it a case.
+    fn start_with(
+        &self,
+        case: &str,
+        environment: Environment,
+        assignment: &Assignment,
+    ) -> io::Result<Worker> {
+        let worker = self.start(case, environment)?;
+        worker.assign(assignment)?;
+        Ok(worker)
+    }
+
     fn start(&self, case: &str, environment: Environment) -> io::Result<Worker> {
         let (control, theirs) = UnixStream::pair()?;
         let capture = self.command.capture.then(|| Capture::new(&self.captures)).transpose()?;
         let mut command = Command::new(&self.command.program);
         command
             .args((self.command.arguments)(case))
-            .envs(self.command.environment.iter().copied())
+            .envs(self.command.environment.iter().map(|(name, value)| (name, value)))
             .stdin(OwnedFd::from(theirs))
             .process_group(0);
         for (name, value) in &environment {
@@ -138,7 +159,7 @@ impl Workers {
         }
         let child = command.spawn()?;
         let group = Some(process_groups::join(&child, Leader::Worker));
-        Ok(Worker { exited: Exited::of(&child)?, child, group, control, capture, environment })
+        Ok(Worker { exited: Exited::of(&child), child, group, control, capture, environment })
     }
 }
 
@@ -200,9 +221,13 @@ impl Lost {
 }
 
 impl Worker {
-    fn run(&mut self, assignment: &Assignment, timeout: Option<Duration>) -> Result<Report, Lost> {
-        // A worker that cannot be told is one that has ended.
-        wire::send(&self.control, &Order::Run(assignment.clone())).map_err(|_| Lost::Ended)?;
+    /// Hands over a case.
+    fn assign(&self, assignment: &Assignment) -> io::Result<()> {
+        wire::send(&self.control, &Order::Run(assignment.clone()))
+    }
+
+    /// Waits for what became of the case.
+    fn report(&mut self, timeout: Option<Duration>) -> Result<Report, Lost> {
         match self.answer(timeout)? {
             Some(Answer::Ended(report)) => Ok(report),
             Some(Answer::StacksPrinted) => Err(Lost::Garbled(io::ErrorKind::InvalidData.into())),
@@ -251,7 +276,8 @@ impl Worker {
 
     /// Has the process end, kills what it left behind, and says how it ended.
     fn end(&mut self) -> io::Result<ExitStatus> {
-        // A worker that hears the controller hang up ends by itself.
+        // One that is busy, or hears nothing, is killed below.
+        let _ = wire::send(&self.control, &Order::End);
         let _ = self.control.shutdown(std::net::Shutdown::Both);
         let pid = Pid::from_child(&self.child);
         if !self.exited.wait(END_WITHIN) {
@@ -284,57 +310,53 @@ impl Drop for Worker {
 /// Tells when a process has exited, even while a process that it forked holds its socket.
 struct Exited {
     #[cfg(target_os = "linux")]
-    pidfd: OwnedFd,
+    pidfd: Option<OwnedFd>,
 }
 
 impl Exited {
     #[cfg(target_os = "linux")]
-    fn of(child: &Child) -> io::Result<Self> {
+    fn of(child: &Child) -> Self {
         let flags = rustix::process::PidfdFlags::empty();
-        Ok(Self { pidfd: rustix::process::pidfd_open(Pid::from_child(child), flags)? })
+        // An old kernel has none, a strict sandbox may refuse it.
+        Self { pidfd: rustix::process::pidfd_open(Pid::from_child(child), flags).ok() }
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn of(_child: &Child) -> io::Result<Self> {
-        Ok(Self {})
+    fn of(_child: &Child) -> Self {
+        Self {}
     }
 
     /// Waits until `control` can be read, or its end or the process's is reached; false if that takes longer than
     /// `within`.
     fn wait_readable(&self, control: &UnixStream, within: Option<Duration>) -> io::Result<bool> {
-        let within = within.map(timespec);
-        #[cfg(target_os = "linux")]
-        {
-            let mut both =
-                [PollFd::new(control, PollFlags::IN), PollFd::new(&self.pidfd, PollFlags::IN)];
-            let ready = rustix::io::retry_on_intr(|| poll(&mut both, within.as_ref()))?;
-            if !both[1].revents().is_empty() {
-                // What it said before it exited is still to be read, but nobody may keep us waiting for more.
-                control.set_nonblocking(true)?;
-            }
-            Ok(ready > 0)
+        let mut waited_for = vec![PollFd::new(control, PollFlags::IN)];
+        waited_for.extend(self.exit());
+        let ready = wait(&mut waited_for, within)?;
+        if waited_for.get(1).is_some_and(|exit| !exit.revents().is_empty()) {
+            // What it said before it exited is still to be read, but nobody may keep us waiting for more.
+            control.set_nonblocking(true)?;
         }
-        #[cfg(not(target_os = "linux"))]
-        {
-            let mut readable = [PollFd::new(control, PollFlags::IN)];
-            Ok(rustix::io::retry_on_intr(|| poll(&mut readable, within.as_ref()))? > 0)
-        }
+        Ok(ready)
     }
 
-    /// Waits for the exit; whether it came in time.
+    /// Waits for the exit; whether it came in time. Where the system cannot tell, it did not.
     fn wait(&self, within: Duration) -> bool {
-        #[cfg(target_os = "linux")]
-        {
-            let mut exited = [PollFd::new(&self.pidfd, PollFlags::IN)];
-            let ready = rustix::io::retry_on_intr(|| poll(&mut exited, Some(&timespec(within))));
-            ready.is_ok_and(|ready| ready > 0)
-        }
-        #[cfg(not(target_os = "linux"))]
-        {
-            let _ = within;
-            false
-        }
+        self.exit().is_some_and(|exit| wait(&mut [exit], Some(within)).unwrap_or(false))
     }
+
+    /// What becomes readable when the process exits.
+    fn exit(&self) -> Option<PollFd<'_>> {
+        #[cfg(target_os = "linux")]
+        return self.pidfd.as_ref().map(|pidfd| PollFd::new(pidfd, PollFlags::IN));
+        #[cfg(not(target_os = "linux"))]
+        return None;
+    }
+}
+
+/// Waits until one of these is ready; false if that takes longer than `within`.
+fn wait(waited_for: &mut [PollFd<'_>], within: Option<Duration>) -> io::Result<bool> {
+    let within = within.map(timespec);
+    Ok(rustix::io::retry_on_intr(|| poll(waited_for, within.as_ref()))? > 0)
 }
 
 fn timespec(duration: Duration) -> Timespec {

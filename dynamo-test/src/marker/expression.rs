@@ -252,7 +252,10 @@ impl<'a> Parser<'a> {
         }
         let help = match self.vocabulary.suggest(name) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => "--markers lists those there are".into(),
+            None => {
+                "--markers lists those that this binary knows: of a project's own, those it links"
+                    .into()
+            }
         };
         Err(self.error(format!("no marker `{name}`"), Some(&help)))
     }
@@ -329,7 +332,7 @@ mod tests {
         );
         assert_eq!(
             shown("größe"),
-            "no marker `größe`\n  größe\n  ^^^^^ --markers lists those there are"
+            "no marker `größe`\n  größe\n  ^^^^^ --markers lists those that this binary knows: of a project's own, those it links"
         );
     }
 

@@ -4,7 +4,7 @@ use super::Marker;
 
 /// A stage of development. Each runs what the earlier ones run, and more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Lifecycle {
+pub(crate) enum Lifecycle {
     /// Before a change is merged.
     Premerge,
     /// After a change was merged.
@@ -19,11 +19,11 @@ pub enum Lifecycle {
 
 impl Lifecycle {
     /// All of them, the earliest first.
-    pub const ALL: [Self; 5] =
+    pub(crate) const ALL: [Self; 5] =
         [Self::Premerge, Self::Postmerge, Self::Nightly, Self::Weekly, Self::Release];
 
     /// Its marker's name.
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Premerge => "premerge",
             Self::Postmerge => "postmerge",

@@ -8,7 +8,7 @@ pub(crate) mod vocabulary;
 
 use std::fmt;
 
-pub use lifecycle::Lifecycle;
+pub(crate) use lifecycle::Lifecycle;
 
 /// A name that says what a case is, used in `#[dynamo_test(…)]` and in `--mark` expressions.
 ///
@@ -63,6 +63,7 @@ impl Eq for Marker {}
 
 /// What a marker speaks of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Category {
     /// What kind of test a case is; each case has exactly one.
     Type,

@@ -74,6 +74,7 @@ pub(crate) struct FinishedCase<'a> {
     /// The temporary folder it left.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) kept: Option<&'a Path>,
-    /// The command that runs it again.
-    pub(crate) rerun: &'a str,
+    /// The command that runs it again, if it did not pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rerun: Option<&'a String>,
 }

@@ -21,6 +21,8 @@ pub(crate) fn failure_text(finished: &FinishedCase<'_>) -> String {
     if let Some(kept) = finished.kept {
         let _ = write!(text, "\nkept: {}", kept.display());
     }
-    let _ = write!(text, "\nrerun: {}", finished.rerun);
+    if let Some(rerun) = finished.rerun {
+        let _ = write!(text, "\nrerun: {rerun}");
+    }
     text
 }

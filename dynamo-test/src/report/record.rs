@@ -7,8 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
-
 use super::{Event, Summary};
 
 /// How many runs' folders are kept.
@@ -26,15 +24,6 @@ struct State {
     /// None once it could not be written.
     file: Option<File>,
     summary: Summary,
-}
-
-/// An event as it stands in the file.
-#[derive(Serialize)]
-struct Line<'a> {
-    /// Milliseconds since 1970.
-    time: u64,
-    #[serde(flatten)]
-    event: &'a Event<'a>,
 }
 
 impl Record {
@@ -73,8 +62,11 @@ impl Record {
         let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let mut lines = Vec::new();
         for event in events {
-            // An event is plain data: it has no form that JSON lacks.
-            if serde_json::to_writer(&mut lines, &Line { time, event }).is_ok() {
+            // An event is plain data: it has no form that JSON lacks. Its time goes into the object by hand, because
+            // serde's flattening would buffer every field.
+            if let Ok(fields) = serde_json::to_vec(event) {
+                let _ = write!(lines, "{{\"time\":{time},");
+                lines.extend_from_slice(&fields[1..]);
                 lines.push(b'\n');
             }
         }
@@ -105,7 +97,7 @@ fn complain(folder: &Path, error: &io::Error) {
 /// else `dynamo-test` in cargo's target directory, else in the temporary one.
 pub(crate) fn home() -> PathBuf {
     if let Some(folder) = env::var_os("DYNAMO_TEST_DIR").filter(|value| !value.is_empty()) {
-        return folder.into();
+        return std::path::absolute(&folder).unwrap_or(folder.into());
     }
     let program = env::current_exe().unwrap_or_default();
     // Cargo marks the target directory with this file.

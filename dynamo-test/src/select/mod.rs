@@ -19,6 +19,8 @@ pub(crate) struct Selection {
     filters: Vec<String>,
     skip: Vec<String>,
     exact: bool,
+    /// Names that were asked for without being filters here.
+    asked_for: Vec<String>,
     ignored: Ignored,
 }
 
@@ -67,6 +69,7 @@ impl Selection {
             filters: options.filters.clone(),
             skip: options.skip.clone(),
             exact: options.exact,
+            asked_for: options.asked_for.clone(),
             ignored: match (options.ignored, options.include_ignored) {
                 (true, _) => Ignored::Only,
                 (_, true) => Ignored::Included,
@@ -139,7 +142,8 @@ impl Selection {
         let by_expression = [builtin::benchmark, builtin::stress]
             .iter()
             .any(|kind| case.markers.contains(kind) && named(kind.name));
-        let by_name = self.exact && !self.filters.is_empty();
+        let by_name = self.exact && !self.filters.is_empty()
+            || self.asked_for.iter().any(|name| name == case.name());
         self.lifecycle.is_some() || by_expression || by_name
     }
 }

@@ -43,7 +43,9 @@ const ARGUMENTS: &[&str] = &[
 
 pub(super) fn start(launch: &Launch<'_>) -> Result<Server, ServiceError> {
     let path = PROGRAM.locate()?;
-    Server::start(PROGRAM.name, &path, ARGUMENTS, launch, |line| {
+    // It takes every flag from a variable, too, and the user's shell may hold some for another server.
+    let scrub = |name: &str| name.starts_with("ETCD_") && name != "ETCD_UNSUPPORTED_ARCH";
+    Server::start(PROGRAM.name, &path, ARGUMENTS, scrub, launch, |line| {
         if !line.contains("serving client traffic insecurely") {
             return None;
         }

@@ -20,19 +20,25 @@ impl Program {
     /// seen when it is started.
     pub(super) fn locate(&self) -> Result<PathBuf, ServiceError> {
         if let Some(named) = env::var_os(self.variable).filter(|value| !value.is_empty()) {
-            return Ok(named.into());
+            return Ok(absolute(named.into()));
         }
         env::var_os("PATH")
             .iter()
             .flat_map(env::split_paths)
             .map(|folder| folder.join(self.name))
             .find(|candidate| is_executable(candidate))
+            .map(absolute)
             .ok_or(ServiceError::NotFound {
                 program: self.name,
                 variable: self.variable,
                 install: self.install,
             })
     }
+}
+
+/// A server starts in a folder of its own.
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 fn is_executable(path: &Path) -> bool {

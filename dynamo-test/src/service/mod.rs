@@ -82,7 +82,7 @@ impl Service {
     fn wipe(self, server: &Server, timeout: Duration) -> Result<(), ServiceError> {
         let wiped: Result<(), String> = match self {
             #[cfg(feature = "nats")]
-            Self::Nats => nats::wipe(server.authority(), timeout),
+            Self::Nats => nats::wipe(server, timeout),
             #[cfg(feature = "etcd")]
             Self::Etcd => etcd::wipe(server.authority(), timeout),
             #[cfg(not(all(feature = "nats", feature = "etcd")))]

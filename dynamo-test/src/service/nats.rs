@@ -1,7 +1,10 @@
 //! nats-server: start and wipe. Its protocol is lines of text, so a client library would cost more than it saves.
 
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -24,10 +27,17 @@ const NEEDED: (u32, u32) = (2, 10);
 pub(super) fn start(launch: &Launch<'_>) -> Result<Server, ServiceError> {
     let path = PROGRAM.locate()?;
     let arguments = ["-a", "127.0.0.1", "-p", "-1", "-js", "-sd", "."];
-    let server = Server::start(PROGRAM.name, &path, &arguments, launch, |line| {
-        let (_, authority) = line.split_once("Listening for client connections on ")?;
-        Some(authority.trim().to_owned())
-    })?;
+    let server = Server::start(
+        PROGRAM.name,
+        &path,
+        &arguments,
+        |_| false,
+        launch,
+        |line| {
+            let (_, authority) = line.split_once("Listening for client connections on ")?;
+            Some(authority.trim().to_owned())
+        },
+    )?;
     let connection = Connection::open(server.authority(), launch.timeout);
     let found = match connection {
         Ok(connection) => connection.version,
@@ -59,14 +69,14 @@ fn is_too_old(version: &str) -> bool {
 }
 
 /// Deletes every stream, and so every key-value bucket and object store, which are streams.
-pub(super) fn wipe(authority: &str, timeout: Duration) -> Result<(), String> {
+pub(super) fn wipe(server: &Server, timeout: Duration) -> Result<(), String> {
     let wipe = || -> io::Result<()> {
-        let mut connection = Connection::open(authority, timeout)?;
+        let mut connection = Connection::open(server.authority(), timeout)?;
         loop {
             let names: StreamNames = connection.request("$JS.API.STREAM.NAMES", "{}")?;
             let streams = names.streams.unwrap_or_default();
             if streams.is_empty() {
-                return Ok(());
+                return wait_for_removal(&server.folder().join(STREAMS), &connection.deadline);
             }
             for stream in streams {
                 let _: Deleted =
@@ -75,6 +85,20 @@ pub(super) fn wipe(authority: &str, timeout: Duration) -> Result<(), String> {
         }
     };
     wipe().map_err(|error| error.to_string())
+}
+
+/// Where the server keeps its streams.
+const STREAMS: &str = "jetstream/$G/streams";
+
+/// Waits until the deleted streams' folders are gone. The server answers before it removes them, and a stream that is
+/// created again meanwhile fails (error 10049), or comes back with its old messages.
+fn wait_for_removal(streams: &Path, deadline: &Deadline) -> io::Result<()> {
+    // No folder is as good as an empty one.
+    while fs::read_dir(streams).is_ok_and(|mut entries| entries.next().is_some()) {
+        deadline.left()?;
+        thread::sleep(Duration::from_micros(200));
+    }
+    Ok(())
 }
 
 /// A page of the account's streams.

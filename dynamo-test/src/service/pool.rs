@@ -19,11 +19,16 @@ pub(crate) struct Pool {
     kinds: Mutex<HashMap<Service, Kind>>,
 }
 
+/// How long a server may take to show whether it is well.
+const FAULT_WITHIN: Duration = Duration::from_secs(1);
+
 /// The servers of one kind that nobody uses, the one used last at the end.
 #[derive(Default)]
 struct Kind {
     idle: Vec<Server>,
-    /// Why no server of this kind can be started: it would only fail, or take its time to fail, again.
+    /// Whether one could be started.
+    works: bool,
+    /// Why none can: another would only fail, or take its time to fail, too.
     broken: Option<ServiceError>,
 }
 
@@ -61,11 +66,8 @@ impl Pool {
         loop {
             let mut kinds = self.kinds();
             let kind = kinds.entry(service).or_default();
-            if let Some(broken) = &kind.broken {
-                return Err(broken.clone());
-            }
             let Some(server) = kind.idle.pop() else {
-                return Ok(None);
+                return kind.broken.clone().map_or(Ok(None), Err);
             };
             drop(kinds);
             if !server.has_ended() && service.wipe(&server, self.timeout).is_ok() {
@@ -86,9 +88,14 @@ impl Pool {
             service.wipe(&server, self.timeout)?;
             Ok(server)
         });
-        if let Err(error) = &started {
-            self.kinds().entry(service).or_default().broken = Some(error.clone());
+        let mut kinds = self.kinds();
+        let kind = kinds.entry(service).or_default();
+        match &started {
+            Ok(_) => kind.works = true,
+            Err(error) if !kind.works => kind.broken = Some(error.clone()),
+            Err(_) => {}
         }
+        drop(kinds);
         started
     }
 
@@ -103,9 +110,16 @@ impl Lease {
         self.server.as_ref().map(|server| self.service.address(server)).unwrap_or_default()
     }
 
-    /// What befell the server if it has ended.
-    pub(crate) fn death(&self) -> Option<ServiceError> {
-        self.server.as_ref().filter(|server| server.has_ended()).map(Server::death)
+    /// What is wrong with the server after a case that failed, if anything is.
+    pub(crate) fn fault(&self) -> Option<ServiceError> {
+        let server = self.server.as_ref()?;
+        // A server that has just been killed may not have ended yet, but it does not do as it is told any more.
+        let told = self.service.wipe(server, self.pool.timeout.min(FAULT_WITHIN));
+        match told {
+            Ok(()) if !server.has_ended() => None,
+            Err(error) if !server.ends_within(FAULT_WITHIN) => Some(error),
+            _ => Some(server.death()),
+        }
     }
 }
 

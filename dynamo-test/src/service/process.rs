@@ -2,14 +2,14 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use super::{Launch, ServiceError};
 use crate::process_groups::{self, Leader, Membership};
@@ -22,6 +22,7 @@ const TAIL_LINES: usize = 20;
 /// A running server.
 pub(crate) struct Server {
     program: &'static str,
+    folder: PathBuf,
     authority: String,
     log: Arc<Log>,
     reaper: Mutex<Reaper>,
@@ -38,7 +39,8 @@ struct Reaper {
 #[derive(Default)]
 struct Log {
     last: Mutex<VecDeque<String>>,
-    ended: AtomicBool,
+    ended: Mutex<bool>,
+    end: Condvar,
 }
 
 /// A server's last lines, as an error quotes them.
@@ -56,12 +58,13 @@ impl fmt::Display for Tail {
 }
 
 impl Server {
-    /// Starts `path` with `arguments` in the launch's folder. It is up when `ready` finds the authority it listens
+    /// Starts `path` with `arguments` in the launch's folder, without the variables that `scrub` names. It is up when `ready` finds the authority it listens
     /// on, as `host:port`, in one of its lines.
     pub(super) fn start(
         program: &'static str,
         path: &Path,
         arguments: &[&str],
+        scrub: fn(&str) -> bool,
         launch: &Launch<'_>,
         ready: fn(&str) -> Option<String>,
     ) -> Result<Self, ServiceError> {
@@ -69,7 +72,11 @@ impl Server {
             |error: String| ServiceError::NotStarted { program, path: path.into(), error };
         // The shell reports a program that does not run only in its log, so look first.
         check_runs(path).map_err(not_started)?;
-        let mut child = Command::new("/bin/sh")
+        let mut command = Command::new("/bin/sh");
+        for (name, _) in std::env::vars_os().filter(|(name, _)| scrub(&name.to_string_lossy())) {
+            command.env_remove(name);
+        }
+        let mut child = command
             .args(["-c", REAPER, "reaper"])
             .arg(launch.folder)
             .arg(path)
@@ -90,6 +97,7 @@ impl Server {
         }
         let mut server = Self {
             program,
+            folder: launch.folder.to_owned(),
             authority: String::new(),
             log,
             reaper: Mutex::new(Reaper { child, membership }),
@@ -122,6 +130,11 @@ impl Server {
         &self.authority
     }
 
+    /// Where it keeps its data.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     pub(super) fn tail(&self) -> Tail {
         let last = self.log.last.lock().unwrap_or_else(PoisonError::into_inner);
         Tail(last.iter().cloned().collect())
@@ -129,13 +142,23 @@ impl Server {
 
     /// Whether it has ended by itself.
     pub(super) fn has_ended(&self) -> bool {
-        self.log.ended.load(Ordering::Acquire)
+        self.ends_within(Duration::ZERO)
+    }
+
+    /// Waits for it to end by itself; whether it did.
+    pub(super) fn ends_within(&self, span: Duration) -> bool {
+        let ended = self.log.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.log.end.wait_timeout_while(ended, span, |ended| !*ended);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Kills the server, removes its folder, and says how it ended.
     pub(super) fn stop(&self) -> String {
         let mut reaper = self.reaper.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(reaper.child.stdin.take());
+        if let Some(mut pipe) = reaper.child.stdin.take() {
+            // Its end alone would not do: a process that a test forked may hold a copy of the pipe.
+            let _ = pipe.write_all(b"stop\n");
+        }
         let mut status = String::new();
         if let Some(mut stdout) = reaper.child.stdout.take() {
             // An error leaves the status unknown, which is said.
@@ -192,7 +215,8 @@ impl Log {
             }
             last.push_back(text);
         }
-        self.ended.store(true, Ordering::Release);
+        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.end.notify_all();
     }
 }
 
