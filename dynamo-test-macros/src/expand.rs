@@ -7,7 +7,8 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Attribute, Ident, ItemFn, LitStr, PatType, ReturnType};
 
-use crate::parse::{self, Attributes, Errors, Quarantine, Standard, Xfail};
+use crate::function::{self, Standard};
+use crate::parse::{Attributes, Errors, Flavor, Quarantine, Xfail};
 
 /// Expands the attribute. Where something is wrong the function is emitted all the same, so that an editor still
 /// knows it.
@@ -21,10 +22,9 @@ pub(crate) fn dynamo_test(arguments: TokenStream, item: TokenStream) -> TokenStr
         }
     };
     let mut errors = Errors::default();
-    let standard = Standard::take(&mut function, &mut errors);
     let attributes = Attributes::parse(arguments, &function, &mut errors);
-    let fixtures: Vec<PatType> =
-        parse::fixtures(&function, &mut errors).into_iter().cloned().collect();
+    let standard = Standard::take(&mut function, &mut errors);
+    let fixtures = function::fixtures(&mut function, &mut errors);
     if let Some(errors) = errors.into_compile_errors() {
         return quote! { #errors #[allow(dead_code)] #function };
     }
@@ -150,7 +150,7 @@ fn definition(
     if let Some(expected) = &standard.should_panic {
         set("should_panic", some(option(expected)));
     }
-    if runtime.multi_thread {
+    if runtime.flavor == Flavor::MultiThread {
         let threads = option(&runtime.worker_threads);
         set(
             "runtime",
