@@ -2,6 +2,8 @@
 //!
 //! `ui/fail/*.stderr` hold the compiler's words. `TRYBUILD=overwrite` writes them anew: then read them.
 
+use std::time::Duration;
+
 use dynamo_test::prelude::*;
 
 use crate::fixture_crate::FixtureCrates;
@@ -13,19 +15,27 @@ suite!(integration, postmerge);
 #[dynamo_test]
 fn each_mistake_gets_its_message() {
     trybuild::TestCases::new().compile_fail("ui/fail/*.rs");
+    wait_for_the_thread_of_the_lock();
+}
+
+/// The thread that keeps trybuild's lock file fresh looks but now and then whether it is still wanted; a case that
+/// leaves it behind is warned about.
+fn wait_for_the_thread_of_the_lock() {
+    let runs = || {
+        let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+        threads
+            .filter_map(|thread| std::fs::read_to_string(thread.path().join("comm")).ok())
+            .any(|name| name.trim_end() == "trybuild-flock")
+    };
+    while runs() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[dynamo_test]
 fn what_the_macros_accept_runs(crates: FixtureCrates) {
-    let modules = [
-        "fixtures::",
-        "functions::",
-        "markers::",
-        "returns::",
-        "standard_attributes::",
-        "suites::",
-    ];
-    let ran = crates.run(env!("CARGO_BIN_EXE_grammar"), &modules);
+    let without_gpus = ["--mark", "not (gpu_1 or gpu_2)"];
+    let ran = crates.run(env!("CARGO_BIN_EXE_grammar"), &without_gpus);
     assert_eq!(ran.code, Some(0), "{}", ran.stdout);
     for case in ["functions::match", "functions::größe", "suites::by_the_other_name::inherits"] {
         assert_eq!(ran.verdict(case), "ok", "{case}");
