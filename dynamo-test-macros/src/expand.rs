@@ -1,13 +1,14 @@
 //! What `#[dynamo_test]` becomes: a registration for the custom harness, and a `#[test]` of the same name that
 //! rustc keeps only where the stock harness runs.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Attribute, Ident, ItemFn, LitStr, PatType, ReturnType};
+use syn::{Attribute, Ident, ItemFn, LitStr, PatType, ReturnType, Visibility};
 
-use crate::parse::{self, Attributes, Errors, Quarantine, Standard, Xfail};
+use crate::function::{self, Standard};
+use crate::parse::{Attributes, Errors, Flavor, Quarantine, Xfail};
 
 /// Expands the attribute. Where something is wrong the function is emitted all the same, so that an editor still
 /// knows it.
@@ -21,14 +22,18 @@ pub(crate) fn dynamo_test(arguments: TokenStream, item: TokenStream) -> TokenStr
         }
     };
     let mut errors = Errors::default();
-    let standard = Standard::take(&mut function, &mut errors);
     let attributes = Attributes::parse(arguments, &function, &mut errors);
-    let fixtures: Vec<PatType> =
-        parse::fixtures(&function, &mut errors).into_iter().cloned().collect();
+    let standard = Standard::take(&mut function, &mut errors);
+    let fixtures = function::fixtures(&mut function, &mut errors);
     if let Some(errors) = errors.into_compile_errors() {
         return quote! { #errors #[allow(dead_code)] #function };
     }
 
+    // Inside the constant below, `pub` reaches nobody, and a lint says so.
+    function.vis = Visibility::Inherited;
+    // A fixture is taken by value also where a reference would do.
+    let by_value =
+        (!fixtures.is_empty()).then(|| quote! { #[allow(clippy::needless_pass_by_value)] });
     let name = &function.sig.ident;
     let path = {
         let name = LitStr::new(&name.unraw().to_string(), name.span());
@@ -44,6 +49,7 @@ pub(crate) fn dynamo_test(arguments: TokenStream, item: TokenStream) -> TokenStr
     quote! {
         #(#cfg)*
         const _: () = {
+            #by_value
             #function
             ::dynamo_test::__private::inventory::submit! { #definition }
         };
@@ -150,7 +156,7 @@ fn definition(
     if let Some(expected) = &standard.should_panic {
         set("should_panic", some(option(expected)));
     }
-    if runtime.multi_thread {
+    if runtime.flavor == Flavor::MultiThread {
         let threads = option(&runtime.worker_threads);
         set(
             "runtime",
@@ -194,23 +200,12 @@ fn definition(
 
 /// How the harness calls the function: plainly, or after its fixtures were made.
 fn body(function: &ItemFn, fixtures: &[PatType]) -> TokenStream {
-    let name = &function.sig.ident;
     let arguments: Vec<Ident> = (0..fixtures.len())
         .map(|index| Ident::new(&format!("argument_{index}"), Span::mixed_site()))
         .collect();
     let is_async = function.sig.asyncness.is_some();
-    let call = if is_async {
-        quote! { #name(#(#arguments),*).await }
-    } else {
-        quote! { #name(#(#arguments),*) }
-    };
-    let returned = match &function.sig.output {
-        ReturnType::Default => name.span(),
-        ReturnType::Type(_, ty) => ty.span(),
-    };
-    let result = quote_spanned! { returned=>
-        ::dynamo_test::__private::IntoTestResult::into_test_result(#call)
-    };
+    let call = call(function, &arguments);
+    let result = quote! { ::dynamo_test::__private::IntoTestResult::into_test_result(#call) };
     let private = quote! { ::dynamo_test::__private };
     if fixtures.is_empty() {
         return if is_async {
@@ -221,8 +216,9 @@ fn body(function: &ItemFn, fixtures: &[PatType]) -> TokenStream {
     }
     let made = fixtures.iter().zip(&arguments).map(|(fixture, argument)| {
         let (ty, shown) = (&fixture.ty, shown(fixture));
-        quote_spanned! { ty.span()=>
-            let #argument = context.argument::<#ty>(#shown).await?;
+        // The same path as in `needs`, so that rustc says once what is wrong with the type.
+        quote! {
+            let #argument = <#ty as #private::Argument>::make_named(&context, #shown).await?;
         }
     });
     let prepared = if is_async {
@@ -235,6 +231,22 @@ fn body(function: &ItemFn, fixtures: &[PatType]) -> TokenStream {
             #(#made)*
             ::core::result::Result::Ok(#prepared)
         }))
+    }
+}
+
+/// The call of the function, located at its return type, which is what may be wrong with it.
+fn call(function: &ItemFn, arguments: &[Ident]) -> TokenStream {
+    let mut name = function.sig.ident.clone();
+    let mut arguments = Group::new(Delimiter::Parenthesis, quote! { #(#arguments),* });
+    let mut last = name.span();
+    if let ReturnType::Type(_, ty) = &function.sig.output {
+        last = ty.to_token_stream().into_iter().last().map_or(last, |token| token.span());
+        name.set_span(ty.span().resolved_at(name.span()));
+    }
+    arguments.set_span(last.resolved_at(name.span()));
+    match &function.sig.asyncness {
+        Some(_) => quote_spanned! { last=> #name #arguments.await },
+        None => quote! { #name #arguments },
     }
 }
 

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod expand;
+mod function;
 mod parse;
 mod vanish;
 

@@ -1,19 +1,25 @@
-//! The attribute's grammar: what stands between the parentheses of `#[dynamo_test(…)]`, and what the function
-//! under it may look like. Every mistake is collected, none stops the reading.
+//! The attribute's grammar: what stands between the parentheses of `#[dynamo_test(…)]`. Every mistake is collected,
+//! none stops the reading.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
+use quote::ToTokens;
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::spanned::Spanned;
-use syn::{Attribute, Expr, ExprLit, FnArg, Ident, ItemFn, Lit, LitStr, Meta, PatType, Token};
+use syn::{Expr, ExprLit, Ident, ItemFn, Lit, LitStr, Meta, Path, Token};
 
-/// Mistakes, in the order of the source.
+/// Mistakes, in the order in which they were found.
 #[derive(Default)]
 pub(crate) struct Errors(Vec<syn::Error>);
 
 impl Errors {
-    pub(crate) fn push(&mut self, span: Span, message: impl std::fmt::Display) {
-        self.0.push(syn::Error::new(span, message));
+    /// A mistake in `place`. Its tokens rather than their span, which on stable Rust is that of the first alone.
+    pub(crate) fn push(&mut self, place: impl ToTokens, message: impl std::fmt::Display) {
+        self.0.push(syn::Error::new_spanned(place, message));
+    }
+
+    /// What `syn` could not read.
+    fn unreadable(&mut self, error: &syn::Error, expected: &str) {
+        self.0.push(syn::Error::new(error.span(), format!("{error}: {expected}")));
     }
 
     /// All of them as `compile_error!` calls, or `None` where there are none.
@@ -59,12 +65,34 @@ pub(crate) struct Quarantine {
 /// The tokio runtime that an async case runs in.
 #[derive(Default)]
 pub(crate) struct Runtime {
-    pub(crate) multi_thread: bool,
+    pub(crate) flavor: Flavor,
     pub(crate) worker_threads: Option<usize>,
     pub(crate) start_paused: bool,
 }
 
-const KEYS: &str = "gpus, vram, timeout, skip, xfail, quarantine, env, serial, isolated, flavor, worker_threads, start_paused";
+#[derive(Default, PartialEq)]
+pub(crate) enum Flavor {
+    #[default]
+    CurrentThread,
+    MultiThread,
+    /// A mistake, of which one message is enough.
+    Unknown,
+}
+
+const KEYS: [&str; 12] = [
+    "gpus",
+    "vram",
+    "timeout",
+    "skip",
+    "xfail",
+    "quarantine",
+    "env",
+    "serial",
+    "isolated",
+    "flavor",
+    "worker_threads",
+    "start_paused",
+];
 
 impl Attributes {
     /// Reads the attribute's arguments for `function`.
@@ -75,26 +103,29 @@ impl Attributes {
         let metas = match metas {
             Ok(metas) => metas,
             Err(error) => {
-                errors.push(error.span(), format!("expected a marker or `key = value` ({error})"));
+                let expected = "markers and `key = value` stand here, separated by commas";
+                errors.unreadable(&error, expected);
                 return attributes;
             }
         };
-        let mut seen: Vec<(String, Span)> = Vec::new();
+        let mut seen: Vec<(String, Ident)> = Vec::new();
         for meta in metas {
             let Some(name) = meta.path().get_ident().cloned() else {
-                errors.push(
-                    meta.span(),
-                    "a marker is written by its name alone: import it with `use`, then name it here",
-                );
+                errors.push(meta.path(), by_its_name_alone(meta.path()));
                 continue;
             };
             let key = canonical_key(&name);
-            if seen.iter().any(|(earlier, _)| *earlier == key) {
-                errors.push(name.span(), format!("`{key}` is given twice: remove one of them"));
+            if let Some((_, earlier)) = seen.iter().find(|(earlier, _)| *earlier == key) {
+                let message = if *earlier == name {
+                    format!("`{name}` is given twice: remove one of them")
+                } else {
+                    format!("`{earlier}` and `{name}` both say how many GPUs: remove one of them")
+                };
+                errors.push(name, message);
                 continue;
             }
-            seen.push((key, name.span()));
             attributes.read(&name, &meta, errors);
+            seen.push((key, name));
         }
         attributes.check(&seen, function, errors);
         attributes
@@ -107,7 +138,7 @@ impl Attributes {
                 if let Some(count) =
                     integer::<u32>(meta, errors, "the number of GPUs, 0 or more: `gpus = 1`")
                 {
-                    self.need_gpus(count, name.span(), errors);
+                    self.need_gpus(count, name, errors);
                 }
             }
             "vram" => self.vram_mib = memory(meta, errors),
@@ -121,18 +152,22 @@ impl Attributes {
             }
             "isolated" => match meta {
                 Meta::Path(_) => self.isolated = true,
-                _ => errors.push(meta.span(), "`isolated` takes no value"),
+                _ => errors.push(meta, "`isolated` takes no value: write the word alone"),
             },
             "env" => self.env = environment(meta, errors),
             "flavor" => {
-                if let Some(flavor) = text(meta, errors, "\"current_thread\" or \"multi_thread\"") {
+                let expected = "\"current_thread\" or \"multi_thread\"";
+                if let Some(flavor) = text(meta, errors, expected) {
                     match flavor.value().as_str() {
                         "current_thread" => {}
-                        "multi_thread" => self.runtime.multi_thread = true,
-                        other => errors.push(
-                            flavor.span(),
-                            format!("no runtime flavor `{other}`: use \"current_thread\" or \"multi_thread\""),
-                        ),
+                        "multi_thread" => self.runtime.flavor = Flavor::MultiThread,
+                        other => {
+                            self.runtime.flavor = Flavor::Unknown;
+                            let message = format!(
+                                "no runtime flavor `{other}`: use \"current_thread\" or \"multi_thread\""
+                            );
+                            errors.push(flavor, message);
+                        }
                     }
                 }
             }
@@ -140,7 +175,7 @@ impl Attributes {
                 let expected = "a number of threads, 1 or more: `worker_threads = 2`";
                 match integer::<usize>(meta, errors, expected) {
                     Some(0) => {
-                        errors.push(meta.span(), format!("`worker_threads` takes {expected}"))
+                        errors.push(place(meta), format!("`worker_threads` takes {expected}"))
                     }
                     threads => self.runtime.worker_threads = threads,
                 }
@@ -149,23 +184,23 @@ impl Attributes {
                 Some(Expr::Lit(ExprLit { lit: Lit::Bool(paused), .. })) => {
                     self.runtime.start_paused = paused.value;
                 }
-                _ => errors.push(meta.span(), "`start_paused` takes `true` or `false`"),
+                _ => errors.push(
+                    place(meta),
+                    "`start_paused` takes `true` or `false`: `start_paused = true`",
+                ),
             },
             _ => match (meta, derived_gpus(&key)) {
-                (Meta::Path(_), Some(count)) => self.need_gpus(count, name.span(), errors),
+                (Meta::Path(_), Some(count)) => self.need_gpus(count, name, errors),
                 (Meta::Path(_), None) => self.markers.push(name.clone()),
-                _ => errors.push(
-                    name.span(),
-                    format!("no key `{key}`: the keys are {KEYS}; a marker takes no value"),
-                ),
+                _ => errors.push(name, format!("no key `{key}`: {}", key_help(&key))),
             },
         }
     }
 
-    fn need_gpus(&mut self, count: u32, span: Span, errors: &mut Errors) {
+    fn need_gpus(&mut self, count: u32, name: &Ident, errors: &mut Errors) {
         if count > 0 && !cfg!(feature = "gpu") {
             errors.push(
-                span,
+                name,
                 "a case with GPUs needs dynamo-test's feature `gpu`: dynamo-test = { features = [\"gpu\"], … }",
             );
         }
@@ -173,32 +208,51 @@ impl Attributes {
     }
 
     /// What no key can tell alone.
-    fn check(&self, seen: &[(String, Span)], function: &ItemFn, errors: &mut Errors) {
-        let span_of = |key: &str| seen.iter().find(|(name, _)| name == key).map(|(_, span)| *span);
-        if let (Some(span), None | Some(0)) = (span_of("vram"), self.gpus) {
-            errors.push(span, "`vram` is memory of each GPU: say how many with `gpus = 1`");
+    fn check(&self, seen: &[(String, Ident)], function: &ItemFn, errors: &mut Errors) {
+        let find = |key: &str| seen.iter().find(|(name, _)| name == key).map(|(_, name)| name);
+        if let Some(vram) = find("vram")
+            && (find("gpus").is_none() || self.gpus == Some(0))
+        {
+            errors.push(vram, "`vram` is memory of each GPU: say how many with `gpus = 1`");
         }
         if function.sig.asyncness.is_none() {
-            for key in ["flavor", "worker_threads", "start_paused"] {
-                if let Some(span) = span_of(key) {
-                    errors.push(
-                        span,
-                        format!(
-                            "`{key}` is for async functions: make this one `async fn`, or remove it"
-                        ),
-                    );
-                }
+            for name in ["flavor", "worker_threads", "start_paused"].into_iter().filter_map(find) {
+                let message = format!(
+                    "`{name}` is for async functions: make this one `async fn`, or remove it"
+                );
+                errors.push(name, message);
             }
+            return;
         }
-        if let (Some(span), false) = (span_of("worker_threads"), self.runtime.multi_thread) {
-            errors.push(span, "`worker_threads` goes with `flavor = \"multi_thread\"`");
+        if let (Some(name), Flavor::CurrentThread) = (find("worker_threads"), &self.runtime.flavor)
+        {
+            errors.push(name, "`worker_threads` goes with `flavor = \"multi_thread\"`: add it");
         }
-        if let (Some(span), true) = (span_of("start_paused"), self.runtime.multi_thread) {
+        if let (Some(name), Flavor::MultiThread) = (find("start_paused"), &self.runtime.flavor) {
             errors.push(
-                span,
+                name,
                 "`start_paused` goes with the current_thread flavor: tokio pauses time only there",
             );
         }
+    }
+}
+
+/// What to do instead of `markers::gaudi`, or of `module::key = value`.
+fn by_its_name_alone(path: &Path) -> String {
+    let name = path.segments.last().map(|last| last.ident.to_string()).unwrap_or_default();
+    let path = path.to_token_stream().to_string().replace(' ', "");
+    format!("a marker is written by its name alone: `use {path};`, then `{name}` here")
+}
+
+fn key_help(unknown: &str) -> String {
+    let similarity = |key: &&str| strsim::jaro_winkler(unknown, key);
+    let near = KEYS
+        .into_iter()
+        .filter(|key| similarity(key) > 0.8)
+        .max_by(|one, other| similarity(one).total_cmp(&similarity(other)));
+    match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("the keys are {}; a marker takes no value", KEYS.join(", ")),
     }
 }
 
@@ -225,11 +279,12 @@ fn key_of(meta: &Meta) -> String {
 }
 
 /// Where to point: at the value if there is one.
-fn place(meta: &Meta) -> Span {
-    value(meta).map_or_else(|| meta.span(), Spanned::span)
+fn place(meta: &Meta) -> TokenStream {
+    value(meta).map_or_else(|| meta.to_token_stream(), ToTokens::to_token_stream)
 }
 
-fn text(meta: &Meta, errors: &mut Errors, expected: &str) -> Option<LitStr> {
+/// The text of `key = "text"`, which is not empty.
+pub(crate) fn text(meta: &Meta, errors: &mut Errors, expected: &str) -> Option<LitStr> {
     match value(meta) {
         Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) if !text.value().trim().is_empty() => {
             Some(text.clone())
@@ -264,7 +319,7 @@ fn xfail(meta: &Meta, errors: &mut Errors) -> Option<Xfail> {
     match (reason.and_then(literal_text), strict) {
         (Some(reason), Some(strict)) => Some(Xfail { reason, strict }),
         _ => {
-            errors.push(meta.span(), format!("expected {expected}"));
+            errors.push(meta, format!("expected {expected}"));
             None
         }
     }
@@ -275,15 +330,14 @@ fn quarantine(meta: &Meta, errors: &mut Errors) -> Option<Quarantine> {
     let [ticket, until] = pairs(meta, ["ticket", "until"], expected, errors)?;
     let (Some(ticket), Some(until)) = (ticket.and_then(literal_text), until.and_then(literal_text))
     else {
-        errors.push(meta.span(), format!("expected {expected}"));
+        errors.push(meta, format!("expected {expected}"));
         return None;
     };
     // The date alone is no time; midnight makes it one.
-    if humantime::parse_rfc3339(&format!("{}T00:00:00Z", until.value())).is_err() {
-        errors.push(
-            until.span(),
-            format!("{:?} is no date: write year, month and day, \"2027-01-31\"", until.value()),
-        );
+    let date = until.value();
+    if humantime::parse_rfc3339(&format!("{date}T00:00:00Z")).is_err() {
+        let message = format!("{date:?} is no date: write year, month and day, \"2027-01-31\"");
+        errors.push(until, message);
         return None;
     }
     Some(Quarantine { ticket, until })
@@ -307,13 +361,13 @@ fn pairs<const N: usize>(
         match keys.iter().position(|key| pair.path.is_ident(key)) {
             Some(index) if values[index].is_none() => values[index] = Some(pair.value),
             _ => {
-                errors.push(pair.span(), format!("expected {expected}"));
+                errors.push(pair, format!("expected {expected}"));
                 return None;
             }
         }
     }
     if values.iter().all(Option::is_none) {
-        errors.push(meta.span(), format!("expected {expected}"));
+        errors.push(meta, format!("expected {expected}"));
         return None;
     }
     Some(values)
@@ -345,14 +399,21 @@ fn duration(meta: &Meta, errors: &mut Errors) -> Option<u64> {
     let expected =
         "a duration with its unit: `timeout = \"30 s\"`, \"500 ms\", \"10 min\", \"1 h\"";
     let text = text(meta, errors, expected)?;
-    match humantime::parse_duration(&text.value()) {
-        Ok(duration) if !duration.is_zero() => u64::try_from(duration.as_millis()).ok(),
-        Ok(_) => {
-            errors.push(text.span(), "a timeout of nothing would fail every case: give it more");
+    let milliseconds = match humantime::parse_duration(&text.value()) {
+        Ok(duration) => u64::try_from(duration.as_millis()),
+        Err(error) => {
+            errors.push(text, format!("`timeout` takes {expected} ({error})"));
+            return None;
+        }
+    };
+    match milliseconds {
+        Ok(0) => {
+            errors.push(text, "a timeout below a millisecond would fail every case: give it more");
             None
         }
-        Err(error) => {
-            errors.push(text.span(), format!("`timeout` takes {expected} ({error})"));
+        Ok(milliseconds) => Some(milliseconds),
+        Err(_) => {
+            errors.push(text, "a timeout of this length never comes: leave it out");
             None
         }
     }
@@ -366,7 +427,7 @@ fn memory(meta: &Meta, errors: &mut Errors) -> Option<u64> {
     match text.value().parse::<bytesize::ByteSize>() {
         Ok(size) if has_unit && size.as_u64() > 0 => Some(size.as_u64().div_ceil(MIB)),
         _ => {
-            errors.push(text.span(), format!("`vram` takes {expected}"));
+            errors.push(text, format!("`vram` takes {expected}"));
             None
         }
     }
@@ -375,135 +436,33 @@ fn memory(meta: &Meta, errors: &mut Errors) -> Option<u64> {
 fn environment(meta: &Meta, errors: &mut Errors) -> Vec<(String, LitStr)> {
     let expected = "`env` takes variables with their values: `env(RUST_LOG = \"debug\")`";
     let Meta::List(list) = meta else {
-        errors.push(meta.span(), expected);
+        errors.push(meta, expected);
         return Vec::new();
     };
-    let pairs =
-        match list.parse_args_with(Punctuated::<syn::MetaNameValue, Token![,]>::parse_terminated) {
-            Ok(pairs) => pairs,
-            Err(error) => {
-                errors.push(error.span(), expected);
-                return Vec::new();
-            }
-        };
+    let pairs = match list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated) {
+        Ok(pairs) => pairs,
+        Err(error) => {
+            errors.unreadable(&error, expected);
+            return Vec::new();
+        }
+    };
+    if pairs.is_empty() {
+        errors.push(meta, expected);
+    }
     let mut variables: Vec<(String, LitStr)> = Vec::new();
-    for pair in pairs {
-        match (pair.path.get_ident(), &pair.value) {
-            (Some(name), Expr::Lit(ExprLit { lit: Lit::Str(value), .. })) => {
-                let name_text = name.to_string();
-                if variables.iter().any(|(earlier, _)| *earlier == name_text) {
-                    errors.push(
-                        name.span(),
-                        format!("`{name_text}` is given twice: remove one of them"),
-                    );
-                } else {
-                    variables.push((name_text, value.clone()));
-                }
-            }
-            _ => errors.push(pair.span(), expected),
+    for pair in &pairs {
+        let (Some(name), Some(Expr::Lit(ExprLit { lit: Lit::Str(value), .. }))) =
+            (pair.path().get_ident(), value(pair))
+        else {
+            errors.push(pair, expected);
+            continue;
+        };
+        let name_text = name.to_string();
+        if variables.iter().any(|(earlier, _)| *earlier == name_text) {
+            errors.push(name, format!("`{name_text}` is given twice: remove one of them"));
+        } else {
+            variables.push((name_text, value.clone()));
         }
     }
     variables
-}
-
-/// What the standard attributes on the function say; they are libtest's, with libtest's meaning.
-#[derive(Default)]
-pub(crate) struct Standard {
-    /// `#[ignore]`, with its reason where it has one.
-    pub(crate) ignore: Option<Option<LitStr>>,
-    /// `#[should_panic]`, with the text that the message must contain where it has one.
-    pub(crate) should_panic: Option<Option<LitStr>>,
-}
-
-impl Standard {
-    /// Takes `#[ignore]` and `#[should_panic]` off the function; the rest stays on it.
-    pub(crate) fn take(function: &mut ItemFn, errors: &mut Errors) -> Self {
-        let mut standard = Self::default();
-        function.attrs.retain(|attribute| {
-            let path = attribute.path();
-            if path.is_ident("ignore") {
-                standard.ignore = Some(ignore_reason(attribute, errors));
-            } else if path.is_ident("should_panic") {
-                standard.should_panic = Some(expected_panic(attribute, errors));
-            } else {
-                if path.segments.last().is_some_and(|last| last.ident == "test") {
-                    errors.push(
-                        attribute.span(),
-                        "`#[dynamo_test]` already makes this a test: remove this attribute, or the function runs twice",
-                    );
-                }
-                return true;
-            }
-            false
-        });
-        standard
-    }
-}
-
-fn ignore_reason(attribute: &Attribute, errors: &mut Errors) -> Option<LitStr> {
-    match &attribute.meta {
-        Meta::Path(_) => None,
-        meta => text(meta, errors, "a reason: `#[ignore = \"…\"]`"),
-    }
-}
-
-fn expected_panic(attribute: &Attribute, errors: &mut Errors) -> Option<LitStr> {
-    let expected = "a part of the panic's message: `#[should_panic(expected = \"…\")]`";
-    match &attribute.meta {
-        Meta::Path(_) => None,
-        Meta::List(list) => match list.parse_args::<Meta>() {
-            Ok(inner) if inner.path().is_ident("expected") => text(&inner, errors, expected),
-            _ => {
-                errors.push(list.span(), format!("`should_panic` takes {expected}"));
-                None
-            }
-        },
-        meta => text(meta, errors, expected),
-    }
-}
-
-/// The function's arguments, each a fixture.
-pub(crate) fn fixtures<'a>(function: &'a ItemFn, errors: &mut Errors) -> Vec<&'a PatType> {
-    let signature = &function.sig;
-    let because = "a test function is called by the harness, which";
-    if !signature.generics.params.is_empty() {
-        errors.push(
-            signature.generics.span(),
-            format!("{because} cannot choose generic arguments: write one function a type, or use rstest's #[case]"),
-        );
-    }
-    if let Some(token) = &signature.constness {
-        errors.push(token.span(), format!("{because} does so at run time: remove `const`"));
-    }
-    if let Some(token) = &signature.unsafety {
-        errors.push(
-            token.span(),
-            format!("{because} cannot uphold a contract: remove `unsafe`, put it inside"),
-        );
-    }
-    if let Some(abi) = &signature.abi {
-        errors.push(abi.span(), format!("{because} uses Rust's own ABI: remove `extern`"));
-    }
-    if let Some(variadic) = &signature.variadic {
-        errors.push(variadic.span(), "a test function takes fixtures only");
-    }
-    signature
-        .inputs
-        .iter()
-        .filter_map(|input| match input {
-            FnArg::Typed(argument) => {
-                if let Some(attribute) = argument.attrs.first() {
-                    errors.push(
-                        attribute.span(),
-                        "an argument is a fixture and takes no attribute: with rstest, put #[rstest] above #[dynamo_test]",
-                    );
-                }
-                Some(argument)
-            }
-            FnArg::Receiver(receiver) => {
-                errors.push(receiver.span(), "a test is a free function: move it out of the `impl`");
-                None
-            }
-        })
-        .collect()
 }

@@ -153,6 +153,11 @@ macro_rules! suite {
             }
         };
     };
+    ($($anything:tt)*) => {
+        ::core::compile_error!(
+            "`suite!` takes markers, by their names: `suite!(integration, premerge);`"
+        );
+    };
 }
 
 /// Ends the case that calls it, which is reported as skipped, for a reason that only it can know.
@@ -205,14 +210,29 @@ macro_rules! skip {
 /// expressions.
 #[macro_export]
 macro_rules! marker {
-    ($($(#[doc = $doc:literal])+ $visibility:vis $name:ident $(= $($alias:ident),+)? : $category:ident)+) => {$(
-        $(#[doc = $doc])+
+    // The category is a `tt`: for a wrong `ident`, rustc would point at all of the macro's call.
+    (@description $name:ident $($doc:literal)+) => {};
+    (@description $name:ident) => {
+        ::core::compile_error!(::core::concat!(
+            "the marker `",
+            ::core::stringify!($name),
+            "` has no description: put one above it, `/// What a case with it is.`"
+        ));
+    };
+    ($($(#[doc = $doc:literal])* $visibility:vis $name:ident $(= $($alias:ident),+)? : $category:tt)+) => {$(
+        $crate::marker! { @description $name $($doc)* }
+        $(#[doc = $doc])*
         #[allow(non_upper_case_globals)]
         $visibility const $name: $crate::Marker = $crate::Marker::new(
             ::core::stringify!($name),
             &[$($(::core::stringify!($alias)),+)?],
-            $crate::__private::project_category($crate::Category::$category),
-            ::core::concat!($($doc),+),
+            {
+                #[allow(unused_imports)]
+                use $crate::__private::categories::*;
+                let category: $crate::__private::ProjectCategory = $category;
+                category.0
+            },
+            ::core::concat!($($doc),*),
         );
         $crate::__private::inventory::submit! { $crate::__private::Declared($name) }
     )+};
@@ -230,19 +250,10 @@ pub mod __private {
     pub use crate::fixture::Argument;
     pub use crate::harness::main;
     pub use crate::marker::builtin as markers;
+    pub use crate::marker::category::{ProjectCategory, names as categories};
     pub use crate::marker::vocabulary::Declared;
     pub use crate::stock::run_under_stock_harness;
     pub use crate::target::Target;
-
-    /// Refuses, at compile time, a category that a project cannot add to.
-    pub const fn project_category(category: crate::Category) -> crate::Category {
-        use crate::Category::{Lifecycle, Type};
-        assert!(
-            !matches!(category, Type | Lifecycle),
-            "types and lifecycles are the library's own: a project's marker needs another category"
-        );
-        category
-    }
 }
 
 #[cfg(test)]

@@ -2,12 +2,12 @@
 //! Rust constants, so that a misspelt one does not compile.
 
 pub mod builtin;
+pub(crate) mod category;
 pub(crate) mod expression;
 mod lifecycle;
 pub(crate) mod vocabulary;
 
-use std::fmt;
-
+pub use category::Category;
 pub(crate) use lifecycle::Lifecycle;
 
 /// A name that says what a case is, used in `#[dynamo_test(…)]` and in `--mark` expressions.
@@ -60,37 +60,3 @@ impl PartialEq for Marker {
 }
 
 impl Eq for Marker {}
-
-/// What a marker speaks of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Category {
-    /// What kind of test a case is; each case has exactly one.
-    Type,
-    /// From which stage of development on a case runs.
-    Lifecycle,
-    /// Hardware that a case needs.
-    Hardware,
-    /// The inference framework under test.
-    Framework,
-    /// The component under test.
-    Component,
-    /// Where the code under test is deployed.
-    Deployment,
-    /// How a case runs.
-    Execution,
-}
-
-impl fmt::Display for Category {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Type => "type",
-            Self::Lifecycle => "lifecycle",
-            Self::Hardware => "hardware",
-            Self::Framework => "framework",
-            Self::Component => "component",
-            Self::Deployment => "deployment",
-            Self::Execution => "execution",
-        })
-    }
-}

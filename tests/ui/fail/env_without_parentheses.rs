@@ -1,0 +1,6 @@
+use dynamo_test::prelude::*;
+
+#[dynamo_test(env = "RUST_LOG=debug")]
+fn logs() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use dynamo_test::prelude::*;
+
+#[dynamo_test(flavor = "multithread")]
+async fn computes() {}
+
+fn main() {}

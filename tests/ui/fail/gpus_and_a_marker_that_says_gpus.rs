@@ -1,0 +1,6 @@
+use dynamo_test::prelude::*;
+
+#[dynamo_test(gpu_1, gpus = 1)]
+fn computes() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+dynamo_test::marker! {
+    /// Gaudi accelerators
+    pub gaudi: Hardwear
+}
+
+fn main() {}

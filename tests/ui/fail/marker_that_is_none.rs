@@ -1,0 +1,8 @@
+use dynamo_test::prelude::*;
+
+const SLOW: bool = true;
+
+#[dynamo_test(SLOW)]
+fn computes() {}
+
+fn main() {}

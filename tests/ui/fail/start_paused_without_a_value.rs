@@ -1,0 +1,6 @@
+use dynamo_test::prelude::*;
+
+#[dynamo_test(start_paused)]
+async fn waits() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use dynamo_test::prelude::*;
+
+#[dynamo_test(timeout = "soon")]
+fn ends() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use dynamo_test::prelude::*;
+
+#[dynamo_test(vram = "20 GiB")]
+fn computes() {}
+
+fn main() {}
