@@ -16,6 +16,8 @@ use crate::marker::{Category, Lifecycle, Marker, builtin, expression::Marked};
 
 /// One registered test, with the markers of its suites.
 pub(crate) struct Case {
+    /// [`Definition::name`] found once: sorting alone asks a dozen times for each case.
+    name: &'static str,
     pub(crate) definition: &'static Definition,
     /// Canonical, each once; the type first where the case names none.
     pub(crate) markers: Vec<Marker>,
@@ -27,7 +29,7 @@ pub(crate) struct Case {
 impl Case {
     /// The name that libtest would give it: its path without the crate.
     pub(crate) fn name(&self) -> &'static str {
-        self.definition.name()
+        self.name
     }
 
     pub(crate) fn of_category(&self, category: Category) -> impl Iterator<Item = &Marker> {

@@ -38,7 +38,8 @@ impl Registry {
         let definition = *self.definitions.get(index)?;
         let mut needs = Needs::default();
         (definition.needs)(&mut needs);
-        Some(Case { definition, markers: markers(definition, &self.suites), needs, index })
+        let markers = markers(definition, &self.suites);
+        Some(Case { name: definition.name(), definition, markers, needs, index })
     }
 
     /// Every case, by name.
