@@ -290,13 +290,8 @@ fn place(options: &Options, plan: &Plan) -> Place {
     })
 }
 
-/// The test binary, which its workers run, too.
+/// The path of the test binary, which its workers run, too.
 pub(crate) fn own_program() -> PathBuf {
-    // The very file that this process runs, also when a build has replaced it meanwhile.
-    let own_file = PathBuf::from("/proc/self/exe");
-    if own_file.exists() {
-        return own_file;
-    }
     env::current_exe().unwrap_or_else(|_| env::args_os().next().unwrap_or_default().into())
 }
 

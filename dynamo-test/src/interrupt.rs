@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Signal, getpid, kill_process};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
+use rustix::process::Signal;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGSTOP, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 
 use crate::process_groups::{self, Leader};
@@ -60,8 +60,9 @@ fn stop() {
 fn suspend() {
     let started = Instant::now();
     process_groups::signal(Signal::STOP, |_| true);
-    // Returns when somebody sends SIGCONT.
-    let _ = kill_process(getpid(), Signal::STOP);
+    // To this very thread, which so does not go on before somebody sends SIGCONT; sent to the process, the signal may
+    // reach another thread first.
+    let _ = signal_hook::low_level::raise(SIGSTOP);
     process_groups::was_suspended(started.elapsed());
     process_groups::signal(Signal::CONT, |_| true);
 }

@@ -104,7 +104,7 @@ fn a_worker_that_is_killed_takes_down_its_case_alone(crates: FixtureCrates) {
 
 #[dynamo_test]
 fn a_killed_run_leaves_a_readable_record(crates: FixtureCrates) {
-    let (mut run, _) = start(&crates, &[]);
+    let (mut run, announcement) = start(&crates, &[]);
     signal("KILL", run.id());
     run.wait().unwrap();
     let events = crates.events();
@@ -113,4 +113,53 @@ fn a_killed_run_leaves_a_readable_record(crates: FixtureCrates) {
         (&last["event"], &last["case"]),
         (&"started".into(), &"faults::the_test_hangs".into())
     );
+    wait_for("no process is left", || processes(&announcement).is_empty());
+}
+
+#[dynamo_test]
+fn told_to_stop_a_run_ends_what_runs_and_reports_what_it_knows(crates: FixtureCrates) {
+    for (name, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
+        let announcement = crates.path("announcement");
+        let _ = fs::remove_file(&announcement);
+        let mut command = crates.command(env!("CARGO_BIN_EXE_services"));
+        command.args(["environment", "faults::the_test_hangs", "wiped", "--test-threads=1"]);
+        let run = command.env(ANNOUNCE, &announcement).stdout(Stdio::piped()).spawn().unwrap();
+        wait_for("the case announces itself", || announcement.exists());
+        signal(name, run.id());
+        let output = run.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{name}");
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        assert!(stdout.contains("3 passed; 0 failed; 9 ignored;"), "{stdout}");
+        assert!(
+            stdout.contains("the run was told to stop: 9 cases were ended or not begun"),
+            "{stdout}"
+        );
+        wait_for("no process is left", || processes(&announcement).is_empty());
+        assert!(crates.leftovers().is_empty(), "{:?}", crates.leftovers());
+    }
+}
+
+/// What `/proc` says of a process's state: `T` while it is stopped.
+fn state(pid: u32) -> String {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit_once(") ").map(|(_, rest)| rest.to_owned()).unwrap_or_default();
+    after_name.chars().take(1).collect()
+}
+
+#[dynamo_test]
+fn a_suspended_run_stands_still_with_all_it_started_and_goes_on(crates: FixtureCrates) {
+    let (mut run, announcement) = start(&crates, &[]);
+    let all = processes(&announcement);
+    signal("TSTP", run.id());
+    wait_for("all stand still", || {
+        // The janitor only waits; it is no part of what runs.
+        all.iter()
+            .filter(|(command, _)| !command.contains("janitor"))
+            .all(|(_, pid)| state(*pid) == "T")
+    });
+    signal("CONT", run.id());
+    wait_for("all go on", || all.values().all(|pid| state(*pid) != "T"));
+    signal("TERM", run.id());
+    assert_eq!(run.wait().unwrap().code(), Some(143));
+    wait_for("no process is left", || processes(&announcement).is_empty());
 }

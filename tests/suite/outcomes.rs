@@ -29,6 +29,7 @@ enum Expected {
 use Expected::{Crashed, Error, Failed, Ignored, Passed, TimedOut, Tolerated, XPassed};
 
 const TABLE: &[(&str, Expected)] = &[
+    ("a_panic_s_payload_panics_too", Failed("a panic without a message")),
     ("aborts", Crashed("killed by signal: 6 (SIGABRT)")),
     ("closes_stdout", Passed),
     ("deadlines::ends_in_time", Passed),
@@ -86,6 +87,7 @@ const TABLE: &[(&str, Expected)] = &[
     ("passes_on_many_threads", Passed),
     ("prints_50_megabytes", Failed("after 50 megabytes")),
     ("prints_after_a_case_closed_stdout", Failed("printed after stdout was put back")),
+    ("prints_from_c", Failed("printed by C code")),
     ("prints_invalid_utf8", Failed("before \u{fffd}\u{fffd} after")),
     ("reads_stdin_to_its_end", Passed),
     ("returns_an_error", Failed("the error's message")),
@@ -99,6 +101,7 @@ const TABLE: &[(&str, Expected)] = &[
     ("serial::three", Passed),
     ("serial::two", Passed),
     ("skipped_with_a_reason", Ignored("issue 12 is open")),
+    ("talks_to_a_fixture_s_task_from_a_sync_function", Passed),
 ];
 
 impl Expected {

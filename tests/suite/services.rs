@@ -166,6 +166,58 @@ fn a_temporary_folder_that_cannot_be_written_is_named(crates: FixtureCrates) {
     assert!(shown.contains("TMPDIR names another place"), "{shown}");
 }
 
+/// The real server, behind a script that starts it as its child.
+fn wrapped_server(crates: &FixtureCrates) -> PathBuf {
+    let real = std::env::var("DYNAMO_TEST_NATS_SERVER").unwrap_or("nats-server".into());
+    program(crates, &format!("#!/bin/sh\n{real} \"$@\"\n"), 0o755)
+}
+
+#[dynamo_test]
+fn a_script_that_starts_the_server_takes_it_along(crates: FixtureCrates) {
+    let path = wrapped_server(&crates);
+    let mut command = crates.command(SERVICES);
+    command
+        .env("DYNAMO_TEST_NATS_SERVER", &path)
+        .args(["environment::names_nats_alone", "wiped::one"]);
+    let ran = FixtureCrates::finish(&mut command);
+    assert_eq!(ran.code, Some(0), "{}", ran.stdout);
+    let mark = format!("DYNAMO_TEST_NATS_SERVER={}", path.display());
+    let left = || {
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        let environments =
+            processes.filter_map(|entry| fs::read(entry.path().join("environ")).ok());
+        environments
+            .filter(|all| all.split(|byte| *byte == 0).any(|set| set == mark.as_bytes()))
+            .count()
+    };
+    let started = std::time::Instant::now();
+    while left() > 0 {
+        assert!(
+            started.elapsed() < std::time::Duration::from_secs(10),
+            "{} processes are left",
+            left()
+        );
+    }
+    assert!(crates.leftovers().is_empty(), "{:?}", crates.leftovers());
+}
+
+#[dynamo_test]
+fn surroundings_do_not_reach_the_servers(crates: FixtureCrates) {
+    // A relative path, and variables that configure another etcd.
+    wrapped_server(&crates);
+    let mut command = crates.command(SERVICES);
+    command
+        .current_dir(crates.path(""))
+        .env("DYNAMO_TEST_NATS_SERVER", "./nats-server")
+        .env("TMPDIR", "tmp")
+        .env("ETCD_NAME", "another")
+        .env("ETCD_LISTEN_CLIENT_URLS", "http://127.0.0.1:1")
+        .args(["environment", "wiped::one"]);
+    let ran = FixtureCrates::finish(&mut command);
+    assert_eq!(ran.code, Some(0), "{}", ran.stdout);
+    assert!(crates.leftovers().is_empty(), "{:?}", crates.leftovers());
+}
+
 #[dynamo_test]
 fn a_server_that_dies_is_to_blame_and_the_next_case_gets_another(crates: FixtureCrates) {
     let ran = crates.run(SERVICES, &["faults::the_server_dies", "wiped", "--test-threads=1"]);

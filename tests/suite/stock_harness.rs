@@ -51,7 +51,7 @@ fn the_environment_selects_and_strict_refuses_to_pass_in_silence(crates: Fixture
     let select = |command: &mut Command| {
         command.env("DYNAMO_TEST_LIFECYCLE", "premerge");
     };
-    let ran = run(&crates, select, &["--nocapture", "nightly", "skipped"]);
+    let ran = run(&crates, select, &["nightly", "skipped"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stdout);
     assert!(
         ran.stderr.contains("dynamo-test: nightly is deselected: lifecycle premerge"),
@@ -67,6 +67,14 @@ fn the_environment_selects_and_strict_refuses_to_pass_in_silence(crates: Fixture
     assert_eq!(ran.code, Some(101));
     assert_eq!(ran.verdict("nightly"), "FAILED");
     assert_eq!(ran.verdict("skipped"), "FAILED");
+    assert_eq!(ran.verdict("passes"), "ok");
+}
+
+#[dynamo_test]
+fn the_stock_harness_s_own_flags_deselect_nothing_here(crates: FixtureCrates) {
+    let ran = run(&crates, |_| {}, &["--exact", "--test-threads", "2", "fails", "passes"]);
+    assert_eq!(ran.code, Some(101));
+    assert_eq!(ran.verdict("fails"), "FAILED");
     assert_eq!(ran.verdict("passes"), "ok");
 }
 

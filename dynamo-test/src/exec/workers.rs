@@ -142,8 +142,13 @@ impl Workers {
     fn start(&self, case: &str, environment: Environment) -> io::Result<Worker> {
         let (control, theirs) = UnixStream::pair()?;
         let capture = self.command.capture.then(|| Capture::new(&self.captures)).transpose()?;
-        let mut command = Command::new(&self.command.program);
+        // The very file that this process runs, also when a build has replaced it meanwhile. Code under test may
+        // look at the name it was called by.
+        let own_file = Path::new("/proc/self/exe");
+        let program = if own_file.exists() { own_file } else { &self.command.program };
+        let mut command = Command::new(program);
         command
+            .arg0(&self.command.program)
             .args((self.command.arguments)(case))
             .envs(self.command.environment.iter().map(|(name, value)| (name, value)))
             .stdin(OwnedFd::from(theirs))
