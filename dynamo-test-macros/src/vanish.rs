@@ -53,6 +53,10 @@ fn shadows_plain_test(tokens: TokenStream) -> bool {
     })
 }
 
+/// Attributes of well-known crates that write `#[test]` functions.
+const WRITE_TESTS: [&str; 6] =
+    ["rstest", "test_case", "test_matrix", "quickcheck", "proptest", "wasm_bindgen_test"];
+
 struct Scan {
     plain_is_ours: bool,
     found: Vec<String>,
@@ -109,6 +113,12 @@ impl Scan {
                     attributes.clear();
                     path_attribute = None;
                 }
+                TokenTree::Ident(name) if name == "include" => {
+                    let call: Vec<TokenTree> = tokens.by_ref().take(2).collect();
+                    if let [TokenTree::Punct(_), TokenTree::Group(path)] = &call[..] {
+                        self.include(path, file, folder);
+                    }
+                }
                 TokenTree::Ident(keyword) if keyword == "fn" => {
                     if let Some(attribute) = self.dropped(&attributes, imports_ours) {
                         let name = tokens.peek().map(ToString::to_string).unwrap_or_default();
@@ -136,6 +146,15 @@ impl Scan {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// Scans the file of `include!("…")`.
+    fn include(&mut self, path: &Group, file: &Path, folder: &Path) {
+        let Ok(path) = syn::parse2::<syn::LitStr>(path.stream()) else { return };
+        let path = file.parent().unwrap_or(Path::new("")).join(path.value());
+        if let Some(tokens) = read(&path) {
+            self.tokens(tokens, &path, folder);
         }
     }
 
@@ -173,7 +192,8 @@ impl Scan {
             // The standard `#[test]` takes no arguments.
             let plain = attribute.path.len() == 1;
             let ours = plain && (self.plain_is_ours || imports_ours || attribute.arguments);
-            attribute.is("test") && !ours || attribute.is("rstest") && !self.plain_is_ours
+            let writes_tests = WRITE_TESTS.iter().any(|name| attribute.is(name));
+            attribute.is("test") && !ours || writes_tests && !self.plain_is_ours
         })
     }
 

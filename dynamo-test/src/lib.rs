@@ -101,7 +101,7 @@ pub use dynamo_test_macros::dynamo_test as test;
 /// `dynamo_test::main!();`.
 ///
 /// It does not compile where the target's sources hold a test that `harness = false` would drop: a function under
-/// `#[test]`, `#[tokio::test]` or `#[rstest]` alone. `#[macro_use] extern crate dynamo_test;` at the crate's root
+/// `#[test]`, `#[tokio::test]`, `#[rstest]`, `#[test_case]` and their kin alone. What a macro writes it cannot see. `#[macro_use] extern crate dynamo_test;` at the crate's root
 /// makes plain `#[test]` functions, and those that rstest writes, `unit` cases.
 pub use dynamo_test_macros::main;
 

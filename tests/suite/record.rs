@@ -41,3 +41,41 @@ fn a_run_that_cannot_be_recorded_runs_all_the_same(crates: FixtureCrates) {
     assert_eq!(ran.passed(), ["lifecycles::unit_always", "lifecycles::unit_nightly"]);
     assert!(ran.stderr.contains("the run is not recorded"), "{}", ran.stderr);
 }
+
+/// The folders of recorded runs.
+fn recorded(crates: &FixtureCrates) -> usize {
+    std::fs::read_dir(crates.records().join("runs")).map_or(0, Iterator::count)
+}
+
+#[dynamo_test]
+fn old_runs_are_forgotten_but_never_one_that_goes_on(crates: FixtureCrates) {
+    // The first run stands in the middle of a case until its standard input ends.
+    let mut first = crates.command(env!("CARGO_BIN_EXE_outcomes"));
+    first.args(["--exact", "reads_stdin_to_its_end"]).stdin(std::process::Stdio::piped());
+    let mut first = first.stdout(std::process::Stdio::null()).spawn().unwrap();
+    while recorded(&crates) == 0 {
+        std::thread::yield_now();
+    }
+    let runs = crates.records().join("runs");
+    let its_folder = std::fs::read_dir(&runs).unwrap().next().unwrap().unwrap().path();
+    for _ in 0..55 {
+        crates.run(env!("CARGO_BIN_EXE_selection"), &["no_such_name"]);
+    }
+    assert!(its_folder.exists());
+    assert_eq!(recorded(&crates), 51);
+    drop(first.stdin.take());
+    assert!(first.wait().unwrap().success());
+    crates.run(env!("CARGO_BIN_EXE_selection"), &["no_such_name"]);
+    assert!(!its_folder.exists());
+    assert_eq!(recorded(&crates), 50);
+}
+
+#[dynamo_test]
+fn the_cases_of_a_nextest_run_share_a_folder(crates: FixtureCrates) {
+    for case in ["lifecycles::unit_always", "lifecycles::unit_nightly"] {
+        let mut command = crates.command(env!("CARGO_BIN_EXE_selection"));
+        command.env("NEXTEST", "1").env("NEXTEST_RUN_ID", "1b2c").args(["--exact", case]);
+        assert_eq!(FixtureCrates::finish(&mut command).code, Some(0));
+    }
+    assert_eq!(recorded(&crates), 1);
+}

@@ -7,7 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use rustix::fs::{FlockOperation, flock};
+
 use super::{Event, Summary};
+
+/// The file in a run's folder.
+const EVENTS: &str = "events.jsonl";
 
 /// How many runs' folders are kept.
 const KEPT_RUNS: usize = 50;
@@ -29,14 +34,21 @@ struct State {
 impl Record {
     /// Opens the record of a new run under `runs`. Where it cannot be written, the run goes on without, and says so.
     pub(crate) fn create(runs: &Path) -> Self {
-        let now = SystemTime::now();
-        let time = humantime::format_rfc3339_millis(now).to_string().replace([':', '-'], "");
-        let folder = runs.join(format!("{time}-{}", std::process::id()));
-        let file = fs::create_dir_all(&folder).and_then(|()| {
-            File::options().append(true).create(true).open(folder.join("events.jsonl"))
-        });
+        let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+        let name = format!("{}-{}", time.replace([':', '-'], ""), std::process::id());
+        // Nextest makes a run of each case; together they are one.
+        let folder = match env::var("NEXTEST_RUN_ID") {
+            Ok(id) => runs.join(format!("nextest-{id}")).join(name),
+            Err(_) => runs.join(name),
+        };
+        let file = fs::create_dir_all(&folder)
+            .and_then(|()| File::options().append(true).create(true).open(folder.join(EVENTS)));
         let file = match file {
-            Ok(file) => Some(file),
+            Ok(file) => {
+                // Says that the run is going on. Where that cannot be said it may be forgotten early.
+                let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
+                Some(file)
+            }
             Err(error) => {
                 complain(&folder, &error);
                 None
@@ -105,19 +117,28 @@ pub(crate) fn home() -> PathBuf {
     target.map_or_else(env::temp_dir, Into::into).join("dynamo-test")
 }
 
-/// Removes the oldest runs' folders. Their names begin with their time, so they sort by age.
+/// Removes the folders of the oldest runs that are over.
 fn forget_old_runs(runs: &Path) {
-    let Ok(entries) = fs::read_dir(runs) else { return };
-    let mut folders: Vec<PathBuf> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| is_run(path)).collect();
-    folders.sort_unstable();
-    let surplus = folders.len().saturating_sub(KEPT_RUNS);
-    for folder in &folders[..surplus] {
+    let mut runs: Vec<(SystemTime, PathBuf)> = entries(runs)
+        .filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path)))
+        .collect();
+    runs.sort_unstable();
+    let surplus = runs.len().saturating_sub(KEPT_RUNS);
+    for (_, folder) in runs[..surplus].iter().filter(|(_, folder)| !is_going_on(folder)) {
         // Another run may have removed it first.
         let _ = fs::remove_dir_all(folder);
     }
 }
 
-fn is_run(path: &Path) -> bool {
-    path.join("events.jsonl").exists()
+/// Whether the run of a folder, or one of a nextest run's, still holds the lock of its record.
+fn is_going_on(folder: &Path) -> bool {
+    let is_locked = |folder: &Path| {
+        File::open(folder.join(EVENTS))
+            .is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockShared).is_err())
+    };
+    is_locked(folder) || entries(folder).any(|below| is_locked(&below))
+}
+
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
 }
