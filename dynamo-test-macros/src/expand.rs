@@ -89,6 +89,8 @@ fn definition(
         markers,
         gpus,
         vram_mib,
+        compute_capability,
+        gpu_model,
         timeout_ms,
         skip,
         xfail,
@@ -123,7 +125,10 @@ fn definition(
             set(field, some(value));
         }
     }
-    for (field, value) in [("skip", skip), ("serial", serial)] {
+    if let Some((major, minor)) = compute_capability {
+        set("compute_capability", some(quote! { (#major, #minor) }));
+    }
+    for (field, value) in [("gpu_model", gpu_model), ("skip", skip), ("serial", serial)] {
         if let Some(value) = value {
             set(field, some(value));
         }

@@ -40,6 +40,8 @@ pub(crate) struct Attributes {
     pub(crate) markers: Vec<Ident>,
     pub(crate) gpus: Option<u32>,
     pub(crate) vram_mib: Option<u64>,
+    pub(crate) compute_capability: Option<(u32, u32)>,
+    pub(crate) gpu_model: Option<LitStr>,
     pub(crate) timeout_ms: Option<u64>,
     pub(crate) skip: Option<LitStr>,
     pub(crate) xfail: Option<Xfail>,
@@ -79,9 +81,11 @@ pub(crate) enum Flavor {
     Unknown,
 }
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 14] = [
     "gpus",
     "vram",
+    "compute_capability",
+    "gpu_model",
     "timeout",
     "skip",
     "xfail",
@@ -142,6 +146,11 @@ impl Attributes {
                 }
             }
             "vram" => self.vram_mib = memory(meta, errors),
+            "compute_capability" => self.compute_capability = capability(meta, errors),
+            "gpu_model" => {
+                self.gpu_model =
+                    text(meta, errors, "a part of the GPU's name: `gpu_model = \"H100\"`");
+            }
             "timeout" => self.timeout_ms = duration(meta, errors),
             "skip" => self.skip = reason(meta, errors),
             "xfail" => self.xfail = xfail(meta, errors),
@@ -210,10 +219,17 @@ impl Attributes {
     /// What no key can tell alone.
     fn check(&self, seen: &[(String, Ident)], function: &ItemFn, errors: &mut Errors) {
         let find = |key: &str| seen.iter().find(|(name, _)| name == key).map(|(_, name)| name);
-        if let Some(vram) = find("vram")
-            && (find("gpus").is_none() || self.gpus == Some(0))
-        {
-            errors.push(vram, "`vram` is memory of each GPU: say how many with `gpus = 1`");
+        for (key, speaks_of) in [
+            ("vram", "memory of each GPU"),
+            ("compute_capability", "what each GPU must be capable of"),
+            ("gpu_model", "the name of each GPU"),
+        ] {
+            if let Some(name) = find(key)
+                && (find("gpus").is_none() || self.gpus == Some(0))
+            {
+                let message = format!("`{key}` is {speaks_of}: say how many with `gpus = 1`");
+                errors.push(name, message);
+            }
         }
         if function.sig.asyncness.is_none() {
             for name in ["flavor", "worker_threads", "start_paused"].into_iter().filter_map(find) {
@@ -431,6 +447,21 @@ fn memory(meta: &Meta, errors: &mut Errors) -> Option<u64> {
             None
         }
     }
+}
+
+fn capability(meta: &Meta, errors: &mut Errors) -> Option<(u32, u32)> {
+    let expected = "the least compute capability, in quotes: `compute_capability = \"9.0\"`";
+    let text = text(meta, errors, expected)?;
+    let value = text.value();
+    let read = value.split_once('.').and_then(|(major, minor)| {
+        let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        let both = digits(major) && digits(minor);
+        both.then(|| Some((major.parse().ok()?, minor.parse().ok()?))).flatten()
+    });
+    if read.is_none() {
+        errors.push(text, format!("`compute_capability` takes {expected}"));
+    }
+    read
 }
 
 fn environment(meta: &Meta, errors: &mut Errors) -> Vec<(String, LitStr)> {

@@ -5,12 +5,14 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use libtest_mimic::{ColorSetting, FormatSetting};
+
+use crate::gpu::GpuOptions;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,9 +21,17 @@ Examples:
 
 Environment:
   DYNAMO_TEST_LIFECYCLE, DYNAMO_TEST_MARK, DYNAMO_TEST_SKIP (names, separated by spaces),
-  DYNAMO_TEST_STRICT=1, DYNAMO_TEST_SEED and RUST_TEST_THREADS mean what the flags mean; a flag wins.
+  DYNAMO_TEST_GPUS, DYNAMO_TEST_MAX_VRAM, DYNAMO_TEST_STRICT=1, DYNAMO_TEST_SEED and RUST_TEST_THREADS mean what the
+  flags mean; a flag wins.
   DYNAMO_TEST_NATS_SERVER, DYNAMO_TEST_ETCD  the server programs, where they are not in PATH
   DYNAMO_TEST_SERVICE_TIMEOUT                seconds a server may take to become ready (default: 10)
+  DYNAMO_TEST_REQUIRE_GPUS=1                 means --require-gpus
+  DYNAMO_TEST_GPU_RESIDENTS                  how many cases may share a GPU, if they declare `vram` (default: 2)
+  DYNAMO_TEST_GPU_RESERVE_AFTER              seconds that a case with several GPUs waits for other runs before it
+                                             keeps GPUs free for itself (default: 60)
+  DYNAMO_TEST_GPU_LEASES                     the folder through which all runs and users of the machine share its
+                                             GPUs (default: /var/tmp/dynamo-test-gpus)
+  DYNAMO_TEST_NVML_LIBRARY                   the NVML library (default: the driver's, libnvidia-ml.so.1)
   DYNAMO_TEST_DIR                            where records of runs and lock files go (default: dynamo-test in the target folder)
 
 Exit codes: 0 all is well, 101 a case failed, 2 the command line or a case's declaration is wrong.";
@@ -56,6 +66,15 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAME", help_heading = "Selection")]
     pub(crate) skip: Vec<String>,
 
+    /// Leave out the cases that need more than N GPUs
+    #[arg(long, value_name = "N", help_heading = "Selection")]
+    pub(crate) gpus: Option<u32>,
+
+    /// Leave out the GPU cases that may use more memory of a GPU than this ("24 GiB"), those that do not declare
+    /// `vram` among them
+    #[arg(long, value_name = "SIZE", help_heading = "Selection")]
+    pub(crate) max_vram: Option<Vram>,
+
     /// Match the names of NAME and --skip as a whole
     #[arg(long, help_heading = "Selection")]
     pub(crate) exact: bool,
@@ -80,6 +99,10 @@ pub(crate) struct Options {
     #[arg(long, help_heading = "Listing")]
     pub(crate) markers: bool,
 
+    /// List the machine's GPUs, who has leased what of them, and what is free
+    #[arg(long, help_heading = "Listing")]
+    pub(crate) gpu_status: bool,
+
     /// Print this help
     #[arg(short = 'h', long, action = clap::ArgAction::Help, help_heading = "Listing")]
     help: Option<bool>,
@@ -99,6 +122,10 @@ pub(crate) struct Options {
     /// Fail a case that would be skipped because this machine lacks something, or that leaves traces in its process
     #[arg(long, help_heading = "Running")]
     pub(crate) strict: bool,
+
+    /// Fail a case that would be skipped because this machine lacks GPUs
+    #[arg(long, help_heading = "Running")]
+    pub(crate) require_gpus: bool,
 
     /// Derive the cases' seeds from this number
     #[arg(long, value_name = "N", help_heading = "Running")]
@@ -146,6 +173,10 @@ pub(crate) struct Options {
     #[arg(skip)]
     pub(crate) asked_for: Vec<String>,
 
+    /// How GPUs are shared; from the environment only.
+    #[arg(skip)]
+    pub(crate) gpu_sharing: GpuOptions,
+
     /// Whether the expression or lifecycle came from the environment; for messages.
     #[arg(skip)]
     pub(crate) from_environment: FromEnvironment,
@@ -172,6 +203,24 @@ pub(crate) enum Color {
     Auto,
     Always,
     Never,
+}
+
+/// An amount of GPU memory, read as the attribute reads `vram = "24 GiB"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Vram {
+    pub(crate) mib: u64,
+}
+
+impl std::str::FromStr for Vram {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let has_unit = text.trim_end().ends_with(|last: char| last.is_ascii_alphabetic());
+        match text.parse::<bytesize::ByteSize>() {
+            Ok(size) if has_unit => Ok(Self { mib: size.as_u64() >> 20 }),
+            _ => Err("expected an amount of memory with its unit, as in \"24 GiB\""),
+        }
+    }
 }
 
 /// A variable whose value makes no sense.
@@ -222,22 +271,22 @@ impl Options {
             let names = variable("DYNAMO_TEST_SKIP").unwrap_or_default();
             self.skip = names.split_whitespace().map(Into::into).collect();
         }
-        if !self.strict {
-            self.strict = match variable("DYNAMO_TEST_STRICT").as_deref() {
-                None | Some("0" | "false") => false,
-                Some("1" | "true") => true,
-                Some(value) => return Err(bad("DYNAMO_TEST_STRICT", value, "0 or 1")),
-            };
+        self.strict = self.strict || switch("DYNAMO_TEST_STRICT", variable)?;
+        self.require_gpus = self.require_gpus || switch("DYNAMO_TEST_REQUIRE_GPUS", variable)?;
+        if let Some(timeout) = seconds("DYNAMO_TEST_SERVICE_TIMEOUT", variable)? {
+            self.service_timeout = timeout;
         }
-        let seconds = "a number of seconds above 0";
-        let timeout: Option<f64> =
-            or_variable(None, "DYNAMO_TEST_SERVICE_TIMEOUT", seconds, variable)?;
-        if let Some(timeout) = timeout {
-            self.service_timeout = Duration::try_from_secs_f64(timeout)
-                .ok()
-                .filter(|timeout| !timeout.is_zero())
-                .ok_or_else(|| bad("DYNAMO_TEST_SERVICE_TIMEOUT", &timeout.to_string(), seconds))?;
+        if let Some(after) = seconds("DYNAMO_TEST_GPU_RESERVE_AFTER", variable)? {
+            self.gpu_sharing.reserve_after = after;
         }
+        let residents: Option<NonZeroU32> =
+            or_variable(None, "DYNAMO_TEST_GPU_RESIDENTS", "a number, 1 or more", variable)?;
+        if let Some(residents) = residents {
+            self.gpu_sharing.residents = residents.get();
+        }
+        self.gpus = or_variable(self.gpus, "DYNAMO_TEST_GPUS", "a number of GPUs", variable)?;
+        let memory = "an amount of memory with its unit, as in \"24 GiB\"";
+        self.max_vram = or_variable(self.max_vram, "DYNAMO_TEST_MAX_VRAM", memory, variable)?;
         self.seed = or_variable(self.seed, "DYNAMO_TEST_SEED", "a number", variable)?;
         self.test_threads =
             or_variable(self.test_threads, "RUST_TEST_THREADS", "a number, 1 or more", variable)?;
@@ -282,6 +331,31 @@ fn at_least_one(text: &str) -> Result<NonZeroUsize, &'static str> {
 
 fn bad(variable: &'static str, value: &str, expected: &'static str) -> BadVariable {
     BadVariable { variable, value: value.into(), expected }
+}
+
+/// Whether a variable says yes.
+fn switch(
+    name: &'static str,
+    variable: impl Fn(&'static str) -> Option<String>,
+) -> Result<bool, BadVariable> {
+    match variable(name).as_deref() {
+        None | Some("0" | "false") => Ok(false),
+        Some("1" | "true") => Ok(true),
+        Some(value) => Err(bad(name, value, "0 or 1")),
+    }
+}
+
+/// The time span that a variable gives.
+fn seconds(
+    name: &'static str,
+    variable: impl Fn(&'static str) -> Option<String>,
+) -> Result<Option<Duration>, BadVariable> {
+    let expected = "a number of seconds above 0";
+    let Some(seconds) = or_variable::<f64>(None, name, expected, variable)? else {
+        return Ok(None);
+    };
+    let span = Duration::try_from_secs_f64(seconds).ok().filter(|span| !span.is_zero());
+    span.map(Some).ok_or_else(|| bad(name, &seconds.to_string(), expected))
 }
 
 /// The flag's value, else the variable's.

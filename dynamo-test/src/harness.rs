@@ -15,7 +15,7 @@ use libtest_mimic::{Arguments, Completion, Conclusion, Failed, Trial};
 
 use crate::args::{Format, Options};
 use crate::case::{Case, Registry, policy};
-use crate::exec::{self, Outcome, Place, Runner, RunnerOptions, WorkerCommand};
+use crate::exec::{self, GpuUse, Outcome, Place, Runner, RunnerOptions, WorkerCommand};
 use crate::marker::vocabulary::Vocabulary;
 use crate::marker::{Lifecycle, builtin};
 use crate::report::{self, Event, FinishedCase, Record, Selected, failure_text};
@@ -29,8 +29,8 @@ const USAGE: u8 = 2;
 /// The kind by which libtest-mimic leaves out what was not selected, and counts it; no name of a case holds it.
 const DESELECTED: &str = "not selected";
 
-/// How many cases may wait for GPUs beside those that run.
-const MAX_WAITING: usize = 512;
+/// How many cases may wait for others at once, each on a thread.
+const MAX_WAITING: usize = 1_000;
 
 /// The entry point that `main!` calls.
 pub fn main(target: &Target) -> ExitCode {
@@ -53,6 +53,15 @@ fn run(target: &Target, options: Options) -> ExitCode {
     if options.markers {
         return show(&report::markers(&vocabulary));
     }
+    if options.gpu_status {
+        return match gpu::status() {
+            Ok(status) => {
+                print!("{status}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => refuse(&error),
+        };
+    }
     let selection = match Selection::new(&options, &vocabulary) {
         Ok(selection) => selection,
         Err(error) => return refuse(&error),
@@ -61,7 +70,7 @@ fn run(target: &Target, options: Options) -> ExitCode {
     if let Err(violations) = policy::check(&cases) {
         return refuse(&violations);
     }
-    let plan = Plan::new(cases, &selection, gpu::count);
+    let plan = Plan::new(cases, &selection, gpu::lack);
     if options.explain {
         return show(&report::explain(&plan));
     }
@@ -101,10 +110,11 @@ struct Run {
     record: Record,
     seed: u64,
     strict: bool,
+    require_gpus: bool,
     lifecycle: Option<Lifecycle>,
 }
 
-fn execute(target: &Target, options: &Options, selection: &Selection, plan: Plan) -> ExitCode {
+fn execute(target: &Target, options: &Options, selection: &Selection, mut plan: Plan) -> ExitCode {
     let started = Instant::now();
     let record = Record::create(&report::home().join("runs"));
     let slots = options.test_threads.map_or_else(default_threads, NonZeroUsize::get);
@@ -145,6 +155,11 @@ fn execute(target: &Target, options: &Options, selection: &Selection, plan: Plan
         }
         Place::Alone | Place::Thread => 0,
     };
+    let with_gpus = plan.running().filter(|planned| planned.case.definition.gpus > 0);
+    // Those of a serial group come one after the other.
+    let at_once = with_gpus.filter(|planned| planned.case.definition.serial.is_none()).count();
+    // With more than can wait, the first start before the last have come.
+    let awaited = if waiting <= MAX_WAITING { at_once } else { 0 };
     let outputs = record.folder().join("output");
     let runner = Runner::new(RunnerOptions {
         slots,
@@ -156,13 +171,24 @@ fn execute(target: &Target, options: &Options, selection: &Selection, plan: Plan
         temp: run_temp(),
         service_timeout: options.service_timeout,
         outputs,
+        name: format!("{} {}", target.package, target.flags()),
+        gpus: options.gpu_sharing,
+        gpu_cases: awaited,
+        durations: durations_file(target),
     });
+    // Cases with GPUs first, in their order; they wait without holding up the others.
+    let weight = |planned: &Planned| match planned.decision {
+        Decision::Run => runner.weight(&planned.case),
+        _ => 0.0,
+    };
+    plan.cases.sort_by(|one, other| weight(other).total_cmp(&weight(one)));
     let run = Arc::new(Run {
         target: *target,
         runner,
         record,
         seed,
         strict: options.strict,
+        require_gpus: options.require_gpus,
         lifecycle: selection.lifecycle(),
     });
     let trials = plan.cases.into_iter().map(|planned| run.trial(planned)).collect();
@@ -195,6 +221,9 @@ impl Run {
             Decision::Lacking(lack) if self.strict => {
                 Trial::test(name, move || Err(Failed::from(format!("--strict: {lack}"))))
             }
+            Decision::Lacking(lack) if self.require_gpus && case.definition.gpus > 0 => {
+                Trial::test(name, move || Err(Failed::from(format!("--require-gpus: {lack}"))))
+            }
             Decision::Skipped(reason) | Decision::Lacking(reason) => ignored(Some(reason)),
             Decision::Run => {
                 let run = Arc::clone(self);
@@ -208,6 +237,10 @@ impl Run {
         let name = case.name();
         let mut finished =
             self.runner.run(case, |pid| self.record.write(&Event::Started { case: name, pid }));
+        let overdrawn = finished.gpus.as_ref().and_then(GpuUse::overdrawn);
+        if let (Some(overdrawn), true, true) = (overdrawn, self.strict, finished.outcome.passed()) {
+            finished.outcome = Outcome::failed(format!("--strict: {overdrawn}"));
+        }
         if self.strict && finished.outcome.passed() && !finished.traces.is_empty() {
             finished.outcome =
                 Outcome::failed(format!("--strict: it {}", finished.traces.join("; ")));
@@ -229,6 +262,7 @@ impl Run {
             whole_output: finished.whole_output.as_deref(),
             traces: &finished.traces,
             kept: finished.kept.as_deref(),
+            gpus: finished.gpus.as_ref(),
             rerun: (!outcome.passed()).then_some(&rerun),
         };
         let text = fails.then(|| failure_text(&event));
@@ -288,6 +322,12 @@ fn place(options: &Options, plan: &Plan) -> Place {
         show_output: options.show_output,
         reuse: true,
     })
+}
+
+/// Where it is kept how long a target's cases with GPUs take.
+fn durations_file(target: &Target) -> PathBuf {
+    let flags = target.flags().replace([' ', '-'], "");
+    report::home().join("durations").join(format!("{}-{flags}.json", target.package))
 }
 
 /// The path of the test binary, which its workers run, too.

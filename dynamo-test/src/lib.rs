@@ -42,7 +42,7 @@
 //! |---|---|---|
 //! | `nats` | yes | the [`Nats`] fixture |
 //! | `etcd` | yes | the [`Etcd`] fixture |
-//! | `gpu` | no | `gpus = N`, counted through NVML |
+//! | `gpu` | no | `gpus = N` and the [`Gpus`] fixture: NVIDIA GPUs, leased to cases; on Linux |
 
 // The attribute's output names the crate, also in the crate's own tests.
 extern crate self as dynamo_test;
@@ -57,6 +57,8 @@ mod interrupt;
 mod marker;
 mod process_groups;
 mod report;
+#[cfg(all(feature = "gpu", target_os = "linux"))]
+mod schedule;
 mod select;
 mod service;
 mod stock;
@@ -73,6 +75,9 @@ mod target;
 /// |---|---|
 /// | a marker's name | what the case is; `cargo test -- --markers` lists them. The type is `unit` where none is named |
 /// | `gpus = 1` | how many GPUs it needs; also `gpu_1` and `gpus_needed_1`. Skipped where there are fewer |
+/// | `vram = "20 GiB"` | memory that it needs of each GPU. Others may use the rest meanwhile; without it the GPUs are the case's alone |
+/// | `compute_capability = "9.0"` | what each GPU must be capable of, at least |
+/// | `gpu_model = "H100"` | what the name of each GPU must contain; the marker `h100` says just this |
 /// | `skip = "reason"` | it does not run, for this reason |
 /// | `flavor = "multi_thread"` | the tokio runtime of an async case (default: `"current_thread"`) |
 /// | `worker_threads = 2` | threads of the multi_thread flavor |
@@ -85,7 +90,6 @@ mod target;
 /// | `xfail(reason = "…", strict = false)` | it is expected to fail, and may pass |
 /// | `quarantine(ticket = "…", until = "2027-01-31")` | its failures are reported and do not count, until that day |
 ///
-/// Accepted and checked, but not supported yet, so that a case that uses it fails: `vram = "20 GiB"` (per GPU).
 ///
 /// # Which markers a case must have
 ///
@@ -112,12 +116,16 @@ pub use fixture::Nats;
 #[doc(hidden)]
 pub use fixture::Needs;
 pub use fixture::{Argument, CaseContext, Fixture, FixtureError, TempDir, TestInfo, Verdict};
+#[cfg(feature = "gpu")]
+pub use fixture::{Gpu, Gpus};
 pub use marker::{Category, Marker};
 
 /// What a module with tests needs: `use dynamo_test::prelude::*;`.
 pub mod prelude {
     #[cfg(feature = "etcd")]
     pub use crate::Etcd;
+    #[cfg(feature = "gpu")]
+    pub use crate::Gpus;
     #[cfg(feature = "nats")]
     pub use crate::Nats;
     pub use crate::{
@@ -248,12 +256,20 @@ pub mod __private {
     };
     pub use crate::exec::skip;
     pub use crate::fixture::Argument;
+    pub use crate::gpu::Need;
     pub use crate::harness::main;
     pub use crate::marker::builtin as markers;
     pub use crate::marker::category::{ProjectCategory, names as categories};
     pub use crate::marker::vocabulary::Declared;
     pub use crate::stock::run_under_stock_harness;
     pub use crate::target::Target;
+
+    /// The scheduler, for simulations of it.
+    #[cfg(all(feature = "gpu", target_os = "linux"))]
+    pub mod schedule {
+        pub use crate::gpu::{Card, Reserved};
+        pub use crate::schedule::{Admitted, Queue, worth_reserving};
+    }
 }
 
 #[cfg(test)]

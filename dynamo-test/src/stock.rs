@@ -23,6 +23,7 @@ static STOCK: LazyLock<Result<Stock, String>> = LazyLock::new(Stock::new);
 struct Stock {
     plan: Plan,
     strict: bool,
+    require_gpus: bool,
     /// For cases that need nothing of their process.
     here: Runner,
     /// For cases that need an environment of their own, and so a process.
@@ -72,11 +73,16 @@ impl Stock {
                 temp: run_temp(),
                 service_timeout: options.service_timeout,
                 outputs: report::home().join("stock"),
+                name: env::args().next().unwrap_or_default(),
+                gpus: options.gpu_sharing,
+                gpu_cases: 0,
+                durations: report::home().join("durations").join("stock.json"),
             })
         };
         Ok(Self {
-            plan: Plan::new(cases, &selection, gpu::count),
+            plan: Plan::new(cases, &selection, gpu::lack),
             strict: options.strict,
+            require_gpus: options.require_gpus,
             here: runner(Place::Thread),
             children: runner(Place::Workers(WorkerCommand {
                 program: own_program(),
@@ -102,7 +108,7 @@ impl Stock {
         if *decision != Decision::Run {
             let reason = decision.reason().unwrap_or_default();
             let said = format!("dynamo-test: {} is {}: {reason}", case.name(), decision.name());
-            if self.strict {
+            if self.strict || (self.require_gpus && case.definition.gpus > 0) {
                 return Err(said);
             }
             // Not by `eprintln!`, which the stock harness keeps to itself where a test passes.

@@ -16,6 +16,10 @@ pub struct Definition {
     pub gpus: u32,
     /// Per GPU.
     pub vram_mib: Option<u64>,
+    /// The least compute capability, major and minor.
+    pub compute_capability: Option<(u32, u32)>,
+    /// What the name of each GPU must contain.
+    pub gpu_model: Option<&'static str>,
     /// How long it may take.
     pub timeout_ms: Option<u64>,
     /// Why it does not run.
@@ -54,6 +58,8 @@ impl Definition {
             markers: &[],
             gpus: 0,
             vram_mib: None,
+            compute_capability: None,
+            gpu_model: None,
             timeout_ms: None,
             skip: None,
             xfail: None,

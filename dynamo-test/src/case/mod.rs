@@ -12,6 +12,7 @@ pub(crate) use registry::Registry;
 pub use registry::Suite;
 
 use crate::fixture::Needs;
+use crate::gpu;
 use crate::marker::{Category, Lifecycle, Marker, builtin, expression::Marked};
 
 /// One registered test, with the markers of its suites.
@@ -52,6 +53,7 @@ impl Case {
         definition.isolated
             || definition.timeout_ms.is_some()
             || !definition.env.is_empty()
+            || definition.gpus > 0
             || !self.needs.services().is_empty()
     }
 
@@ -60,12 +62,16 @@ impl Case {
         self.definition.gpus > 0 || self.definition.serial.is_some()
     }
 
-    /// What the attribute asks for and this version cannot do yet.
-    pub(crate) fn not_supported_yet(&self) -> Option<&'static str> {
+    /// The GPUs it needs; `h100` says something of each of them.
+    pub(crate) fn gpu_need(&self) -> gpu::Need {
         let definition = self.definition;
-        [("vram", definition.vram_mib.is_some())]
-            .into_iter()
-            .find_map(|(key, asked)| asked.then_some(key))
+        let marked = self.markers.contains(&builtin::h100).then_some("H100");
+        gpu::Need {
+            count: definition.gpus,
+            vram_mib: definition.vram_mib,
+            compute_capability: definition.compute_capability,
+            models: definition.gpu_model.into_iter().chain(marked).collect(),
+        }
     }
 }
 

@@ -39,7 +39,11 @@ fn violations(cases: &[Case]) -> Vec<Violation> {
             let place = first.definition;
             format!("another case has this name, at {}:{}: rename one", place.file, place.line)
         });
-        let messages = twice.into_iter().chain(one_type(case)).chain(lifecycle_fits_type(case));
+        let messages = twice
+            .into_iter()
+            .chain(one_type(case))
+            .chain(lifecycle_fits_type(case))
+            .chain(gpus_are_declared(case));
         violations.extend(messages.map(|message| Violation {
             file: case.definition.file,
             line: case.definition.line,
@@ -58,6 +62,19 @@ fn one_type(case: &Case) -> Option<String> {
             types.join(" and ")
         )
     })
+}
+
+/// Without the feature `gpu` no case can declare any.
+fn gpus_are_declared(case: &Case) -> Option<String> {
+    let is_lost = cfg!(feature = "gpu") && case.definition.gpus == 0;
+    let why = if case.needs.uses_gpus() {
+        "it takes `Gpus`"
+    } else if case.markers.contains(&builtin::h100) {
+        "it bears `h100`, which says what its GPUs must be"
+    } else {
+        return None;
+    };
+    is_lost.then(|| format!("{why}, but needs none: say how many with `gpus = 1`"))
 }
 
 fn lifecycle_fits_type(case: &Case) -> Option<String> {

@@ -4,6 +4,9 @@ mod attempt;
 mod capture;
 mod environment;
 mod exit_guard;
+mod gpu_use;
+#[cfg_attr(not(all(feature = "gpu", target_os = "linux")), path = "no_gpus.rs")]
+mod gpus;
 mod in_process;
 mod janitor;
 mod outcome;
@@ -13,12 +16,15 @@ mod serial;
 mod slots;
 mod stacks;
 mod traces;
+#[cfg(all(feature = "gpu", target_os = "linux"))]
+mod turns;
 mod wire;
 mod worker;
 mod workers;
 
 use attempt::attempt;
 pub(crate) use capture::Output;
+pub(crate) use gpu_use::GpuUse;
 pub(crate) use outcome::Outcome;
 pub use panics::skip;
 pub(crate) use runner::{Place, Runner, RunnerOptions};

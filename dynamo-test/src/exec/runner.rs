@@ -1,17 +1,19 @@
 //! What a case needs is leased, the case runs, and what befell it is judged.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::gpus::{Gpus, InUse};
 use super::janitor::Janitor;
 use super::serial::Groups;
-use super::slots::Slots;
+use super::slots::{Slot, Slots};
 use super::wire::Assignment;
-use super::workers::{Request, WorkerCommand, Workers};
-use super::{Outcome, Output, environment, in_process};
+use super::workers::{Observer, Request, WorkerCommand, Workers};
+use super::{GpuUse, Outcome, Output, environment, in_process};
 use crate::case::Case;
 use crate::fixture::{Grants, Need, ServiceGrant};
+use crate::gpu::GpuOptions;
 use crate::interrupt;
 use crate::service::{Lease, Pool, ServiceError};
 
@@ -34,6 +36,13 @@ pub(crate) struct RunnerOptions {
     pub(crate) service_timeout: Duration,
     /// Where the whole output of a failed case goes if it is too long to show.
     pub(crate) outputs: PathBuf,
+    /// What the run is of, as others that wait for its GPUs are told.
+    pub(crate) name: String,
+    pub(crate) gpus: GpuOptions,
+    /// How many cases with GPUs come at once, at the beginning.
+    pub(crate) gpu_cases: usize,
+    /// The file that keeps how long the cases with GPUs took.
+    pub(crate) durations: PathBuf,
 }
 
 /// Where cases run.
@@ -49,8 +58,7 @@ pub(crate) enum Place {
 /// Executes the cases of a run.
 pub(crate) struct Runner {
     slots: Slots,
-    /// Held by the case that uses the GPUs.
-    gpus: Mutex<()>,
+    gpus: Gpus,
     services: Arc<Pool>,
     executor: Executor,
     janitor: Janitor,
@@ -102,6 +110,38 @@ pub(crate) struct Finished {
     pub(crate) traces: Vec<String>,
     /// The temporary folder that it left for inspection.
     pub(crate) kept: Option<PathBuf>,
+    /// What it did with the GPUs it asked for.
+    pub(crate) gpus: Option<GpuUse>,
+}
+
+/// What a case may run with.
+enum Admitted {
+    /// The slot is among it.
+    WithGpus(InUse),
+    Without(Slot),
+}
+
+/// Passes on what happens while a case runs.
+struct Progress<F> {
+    started: Option<F>,
+    gpus: Option<InUse>,
+}
+
+impl<F: FnOnce(u32)> Observer for Progress<F> {
+    fn started(&mut self, pid: u32) {
+        if let Some(started) = self.started.take() {
+            started(pid);
+        }
+        if let Some(gpus) = &mut self.gpus {
+            gpus.started(pid);
+        }
+    }
+
+    fn answered(&mut self) {
+        if let Some(gpus) = &mut self.gpus {
+            gpus.answered();
+        }
+    }
 }
 
 impl Runner {
@@ -116,6 +156,10 @@ impl Runner {
             temp,
             service_timeout,
             outputs,
+            name,
+            gpus,
+            gpu_cases,
+            durations,
         } = options;
         let executor = match place {
             Place::Alone => Executor::Alone,
@@ -126,9 +170,10 @@ impl Runner {
                 Executor::Workers(Workers::new(command, outputs.clone(), keep))
             }
         };
+        let slots = Slots::new(slots);
         Self {
-            slots: Slots::new(slots),
-            gpus: Mutex::default(),
+            gpus: Gpus::new(slots.clone(), gpus, name, gpu_cases, durations),
+            slots,
             services: Pool::new(temp.clone(), service_timeout),
             executor,
             janitor: Janitor::default(),
@@ -141,13 +186,18 @@ impl Runner {
         }
     }
 
+    /// GPUs × expected seconds: the cases with the most are to start first.
+    pub(crate) fn weight(&self, case: &Case) -> f64 {
+        match case.definition.gpus {
+            0 => 0.0,
+            gpus => f64::from(gpus) * self.gpus.expected_seconds(case),
+        }
+    }
+
     /// Waits until the case may run, then runs it. `started` is told the process that it runs in.
     pub(crate) fn run(&self, case: &Case, started: impl FnOnce(u32)) -> Finished {
-        // Until there are leases, cases with GPUs take turns; one that waits for its turn holds no slot.
-        let _gpus = (case.definition.gpus > 0)
-            .then(|| self.gpus.lock().unwrap_or_else(PoisonError::into_inner));
         let turn = case.definition.serial.map(|group| self.groups.wait(group)).transpose();
-        let _slot = self.slots.acquire();
+        let admitted = self.admit(case);
         let seed = case_seed(self.seed, case.name());
         let temp = self.temp.join(case.index.to_string());
         // Longer names are no names of files.
@@ -156,23 +206,36 @@ impl Runner {
         if case.needs.uses_temp_dir() {
             self.janitor.watch(&self.temp);
         }
-        let attempt = if let Some(signal) = interrupt::told_to_stop() {
-            Attempt { outcome: Outcome::interrupted(signal), ..Attempt::error("") }
-        } else if let Some(key) = case.not_supported_yet() {
-            Attempt::error(format!("`{key}` is not supported yet by this version of dynamo-test"))
-        } else if let Err(error) = &turn {
-            Attempt::error(format!("the lock of its serial group cannot be taken: {error}"))
-        } else {
-            match self.lease(case) {
-                Ok((leases, services)) => {
-                    let grants = Grants { seed, temp: temp.clone(), services };
-                    let mut attempt = self.attempt(case, grants, &whole_output, started);
-                    blame_services(&leases, &mut attempt.outcome);
-                    attempt
+        let mut progress = Progress { started: Some(started), gpus: None };
+        let mut slot = None;
+        let attempt = match (interrupt::told_to_stop(), admitted, &turn) {
+            (Some(signal), ..) => {
+                Attempt { outcome: Outcome::interrupted(signal), ..Attempt::error("") }
+            }
+            (_, Err(error), _) => Attempt::error(error),
+            (.., Err(error)) => {
+                Attempt::error(format!("the lock of its serial group cannot be taken: {error}"))
+            }
+            (None, Ok(admitted), Ok(_)) => {
+                match admitted {
+                    Admitted::WithGpus(in_use) => progress.gpus = Some(in_use),
+                    Admitted::Without(free) => slot = Some(free),
                 }
-                Err(error) => Attempt::error(error),
+                let grants = Grants { seed, temp: temp.clone(), ..Grants::default() };
+                self.provide(case, grants, &whole_output, &mut progress)
             }
         };
+        let gpus = progress.gpus.as_ref().map(InUse::report);
+        match progress.gpus {
+            Some(in_use) => {
+                let took = attempt.outcome.passed().then_some(attempt.duration);
+                self.gpus.leave(case, in_use, took);
+            }
+            None => {
+                drop(slot);
+                self.gpus.slot_is_free();
+            }
+        }
         let outcome = attempt.outcome.expected_by(case.definition, &today());
         let left = (case.needs.uses_temp_dir() && temp.exists()).then_some(temp);
         let kept = left.filter(|folder| {
@@ -194,6 +257,36 @@ impl Runner {
             seed,
             traces: attempt.traces,
             kept,
+            gpus,
+        }
+    }
+
+    /// Waits for a slot, and for the GPUs that the case needs: one that waits for GPUs holds no slot.
+    fn admit(&self, case: &Case) -> Result<Admitted, String> {
+        if case.definition.gpus > 0 {
+            self.gpus.enter(case).map(Admitted::WithGpus)
+        } else {
+            Ok(Admitted::Without(self.slots.acquire()))
+        }
+    }
+
+    /// Leases the services, then runs the case.
+    fn provide(
+        &self,
+        case: &Case,
+        mut grants: Grants,
+        whole_output: &Path,
+        progress: &mut Progress<impl FnOnce(u32)>,
+    ) -> Attempt {
+        grants.gpus = progress.gpus.as_ref().map(InUse::grants).unwrap_or_default();
+        match self.lease(case) {
+            Ok((leases, services)) => {
+                grants.services = services;
+                let mut attempt = self.attempt(case, grants, whole_output, progress);
+                blame_services(&leases, &mut attempt.outcome);
+                attempt
+            }
+            Err(error) => Attempt::error(error),
         }
     }
 
@@ -203,6 +296,7 @@ impl Runner {
             workers.end();
         }
         self.services.end();
+        self.gpus.end();
         self.janitor.finish();
         // It stays where a case left something for inspection.
         let _ = std::fs::remove_dir(&self.temp);
@@ -230,7 +324,7 @@ impl Runner {
         case: &Case,
         grants: Grants,
         whole_output: &Path,
-        started: impl FnOnce(u32),
+        observer: &mut impl Observer,
     ) -> Attempt {
         let timeout = case.definition.timeout_ms.map(Duration::from_millis).or(self.timeout);
         match &self.executor {
@@ -242,15 +336,18 @@ impl Runner {
                     case: case.name(),
                     assignment: &assignment,
                     environment,
-                    fresh: self.isolate || case.definition.isolated,
+                    // What it left on its GPUs goes with its process.
+                    fresh: self.isolate || case.definition.isolated || case.definition.gpus > 0,
                     timeout,
                     whole_output,
                 };
-                workers.run(request, started)
+                workers.run(request, observer)
             }
             Executor::Alone => {
-                started(std::process::id());
-                in_process::run_alone(case, grants, timeout)
+                observer.started(std::process::id());
+                let attempt = in_process::run_alone(case, grants, timeout);
+                observer.answered();
+                attempt
             }
             Executor::Thread => in_process::run(case, grants, timeout),
         }

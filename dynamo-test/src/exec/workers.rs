@@ -45,6 +45,14 @@ pub(crate) struct WorkerCommand {
     pub(crate) reuse: bool,
 }
 
+/// What is told of a case while it runs.
+pub(super) trait Observer {
+    /// The process that runs it.
+    fn started(&mut self, pid: u32);
+    /// It has ended; its process is still there, or was until now.
+    fn answered(&mut self);
+}
+
 /// The workers of a run.
 pub(crate) struct Workers {
     command: WorkerCommand,
@@ -62,8 +70,8 @@ impl Workers {
         Self { command, captures, keep, idle: Mutex::default() }
     }
 
-    /// Runs a case in a worker. `started` is told the worker's pid.
-    pub(super) fn run(&self, request: Request<'_>, started: impl FnOnce(u32)) -> Attempt {
+    /// Runs a case in a worker.
+    pub(super) fn run(&self, request: Request<'_>, observer: &mut impl Observer) -> Attempt {
         let Request { case, assignment, environment, fresh, timeout, whole_output } = request;
         let idle = if fresh { None } else { self.take_idle(&environment) };
         // An idle worker may have died of what an earlier case left in it; that is no fault of this one.
@@ -73,9 +81,10 @@ impl Workers {
             Ok(worker) => worker,
             Err(error) => return Attempt::error(format!("no worker could be started: {error}")),
         };
-        started(worker.child.id());
+        observer.started(worker.child.id());
         let began = Instant::now();
         let answer = worker.report(timeout);
+        observer.answered();
         let passed = matches!(&answer, Ok(Report { outcome, .. }) if outcome.passed());
         let output = if passed && !self.command.show_output {
             worker.capture.as_ref().map_or(Ok(()), Capture::discard).map(|()| None)

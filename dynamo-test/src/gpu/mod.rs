@@ -1,24 +1,37 @@
-//! GPUs, as NVML tells of them.
+//! GPUs: what there is, as NVML tells, and who may use it, as the leases tell.
 
-/// How many NVIDIA GPUs the machine has, or why that cannot be told. Loads the driver's library: ask at first need.
-#[cfg(feature = "gpu")]
-pub(crate) fn count() -> Result<u32, String> {
-    use nvml_wrapper::Nvml;
-    use nvml_wrapper::error::NvmlError;
+mod grant;
+mod need;
+mod options;
 
-    let count = Nvml::init().and_then(|nvml| nvml.device_count());
-    count.map_err(|error| match error {
-        NvmlError::LibloadingError(_) => {
-            "no NVIDIA driver is installed (libnvidia-ml.so.1 not found)".into()
-        }
-        NvmlError::DriverNotLoaded => "the NVIDIA driver is not loaded".into(),
-        NvmlError::NoPermission => "this user may not talk to the NVIDIA driver".into(),
-        error => format!("NVML: {error}"),
-    })
-}
+pub(crate) use grant::GpuGrant;
+pub(crate) use need::Memory;
+pub use need::Need;
+pub(crate) use options::GpuOptions;
 
-/// Without the feature `gpu` the attribute refuses `gpus = N`, so nobody asks.
-#[cfg(not(feature = "gpu"))]
-pub(crate) fn count() -> Result<u32, String> {
-    Err("dynamo-test was built without its feature `gpu`".into())
-}
+// GPUs are leased with locks that only Linux has.
+#[cfg(all(feature = "gpu", target_os = "linux"))]
+mod card;
+#[cfg(all(feature = "gpu", target_os = "linux"))]
+mod lease;
+#[cfg(all(feature = "gpu", target_os = "linux"))]
+mod nvidia;
+#[cfg(all(feature = "gpu", target_os = "linux"))]
+mod peak;
+#[cfg(all(feature = "gpu", target_os = "linux"))]
+mod status;
+#[cfg(all(feature = "gpu", target_os = "linux"))]
+pub use card::{Card, Reserved};
+#[cfg(all(feature = "gpu", target_os = "linux"))]
+pub(crate) use lease::{Lease, LeaseError, Leased, Leases, Reservation};
+#[cfg(all(feature = "gpu", target_os = "linux"))]
+pub(crate) use nvidia::{Machine, lack, machine};
+#[cfg(all(feature = "gpu", target_os = "linux"))]
+pub(crate) use peak::PeakMeter;
+#[cfg(all(feature = "gpu", target_os = "linux"))]
+pub(crate) use status::status;
+
+#[cfg(not(all(feature = "gpu", target_os = "linux")))]
+mod absent;
+#[cfg(not(all(feature = "gpu", target_os = "linux")))]
+pub(crate) use absent::{lack, status};

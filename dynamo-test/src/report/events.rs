@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::exec::{Outcome, Output};
+use crate::exec::{GpuUse, Outcome, Output};
 
 /// The version of the events' form; it changes when a reader of the old form would misread the new.
 pub(crate) const VERSION: u32 = 1;
@@ -74,6 +74,9 @@ pub(crate) struct FinishedCase<'a> {
     /// The temporary folder it left.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) kept: Option<&'a Path>,
+    /// What it did with the GPUs it asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) gpus: Option<&'a GpuUse>,
     /// The command that runs it again, if it did not pass.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rerun: Option<&'a String>,

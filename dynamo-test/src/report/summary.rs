@@ -19,6 +19,10 @@ pub(crate) struct Summary {
     informative: BTreeMap<String, String>,
     /// What cases left in their processes, by case.
     traces: BTreeMap<String, String>,
+    /// The cases that used more GPU memory than they declare: how.
+    overdrawn: BTreeMap<String, String>,
+    /// What cases should declare of their GPU memory.
+    proposals: BTreeMap<String, String>,
     /// What passed cases printed, by case, where that was to be shown.
     shown: BTreeMap<String, String>,
     /// How many cases were decided on, and how many of them were not selected.
@@ -28,6 +32,11 @@ pub(crate) struct Summary {
 
 impl Summary {
     pub(super) fn observe(&mut self, event: &Event<'_>) {
+        if let Event::Finished(FinishedCase { case, gpus: Some(gpus), .. }) = event {
+            let case = || (*case).to_owned();
+            self.overdrawn.extend(gpus.overdrawn().map(|overdrawn| (case(), overdrawn)));
+            self.proposals.extend(gpus.proposal().map(|proposal| (case(), proposal)));
+        }
         match event {
             Event::Decided { decision, reason, .. } => {
                 self.cases += 1;
@@ -105,6 +114,18 @@ impl fmt::Display for Summary {
             writeln!(f, "warnings (--strict fails these cases; each worker was replaced):")?;
             for (case, traces) in &self.traces {
                 writeln!(f, "    {case}: {traces}")?;
+            }
+        }
+        if !self.overdrawn.is_empty() {
+            writeln!(f, "used more GPU memory than declared (--strict fails them):")?;
+            for (case, overdrawn) in &self.overdrawn {
+                writeln!(f, "    {case}: {overdrawn}")?;
+            }
+        }
+        if !self.proposals.is_empty() {
+            writeln!(f, "measured GPU memory, with a tenth to spare, suggests:")?;
+            for (case, proposal) in &self.proposals {
+                writeln!(f, "    {case}: {proposal}")?;
             }
         }
         if !self.expected.is_empty() {

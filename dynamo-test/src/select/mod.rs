@@ -6,8 +6,9 @@ use std::fmt;
 
 pub(crate) use plan::{Decision, Plan, Planned};
 
-use crate::args::Options;
+use crate::args::{Options, Vram};
 use crate::case::Case;
+use crate::gpu;
 use crate::marker::expression::{Expression, ExpressionError};
 use crate::marker::vocabulary::{self, Vocabulary};
 use crate::marker::{Category, Lifecycle, builtin};
@@ -22,6 +23,10 @@ pub(crate) struct Selection {
     /// Names that were asked for without being filters here.
     asked_for: Vec<String>,
     ignored: Ignored,
+    /// The most GPUs a case may need.
+    gpus: Option<u32>,
+    /// The most memory of each GPU a case may use.
+    max_vram: Option<Vram>,
 }
 
 /// What `--ignored` and `--include-ignored` say of cases that bear `#[ignore]`.
@@ -75,6 +80,8 @@ impl Selection {
                 (_, true) => Ignored::Included,
                 _ => Ignored::Shown,
             },
+            gpus: options.gpus,
+            max_vram: options.max_vram,
         })
     }
 
@@ -101,6 +108,9 @@ impl Selection {
         {
             let markers: Vec<&str> = case.markers.iter().map(|marker| marker.name).collect();
             return deselected(format!("`{text}` is not true of {}", markers.join(", ")));
+        }
+        if let Some(reason) = self.gpu_limits_refuse(case) {
+            return deselected(reason);
         }
         if case.waits_to_be_asked() && !self.asks_for(case) {
             let kind = case.of_category(Category::Type).map(|marker| marker.name).next();
@@ -132,6 +142,20 @@ impl Selection {
             return Some(format!("its name {verb} {}", Either(&self.filters)));
         }
         self.skip.iter().find(|skip| hits(skip)).map(|skip| format!("--skip {skip}"))
+    }
+
+    fn gpu_limits_refuse(&self, case: &Case) -> Option<String> {
+        let definition = case.definition;
+        if let Some(most) = self.gpus.filter(|most| definition.gpus > *most) {
+            return Some(format!("--gpus {most}: it needs {}", definition.gpus));
+        }
+        let most = self.max_vram.filter(|_| definition.gpus > 0)?;
+        let most = gpu::Memory(most.mib);
+        match definition.vram_mib.map(gpu::Memory) {
+            None => Some(format!("--max-vram {most}: it does not declare its `vram`")),
+            Some(vram) if vram > most => Some(format!("--max-vram {most}: it declares {vram}")),
+            Some(_) => None,
+        }
     }
 
     /// Whether a benchmark or stress case was asked for. A lifecycle asks for those it reaches.

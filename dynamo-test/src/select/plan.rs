@@ -1,5 +1,6 @@
 use super::Selection;
 use crate::case::Case;
+use crate::gpu::Need;
 
 /// What becomes of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,46 +50,26 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Decides on every case. `gpus` tells how many GPUs the machine has, or why none is known; it is asked once,
-    /// and only if a case that would run needs one.
+    /// Decides on every case. `lack_of_gpus` says why the machine cannot meet a need; it is asked only if a case
+    /// that would run needs GPUs.
     pub(crate) fn new(
         cases: Vec<Case>,
         selection: &Selection,
-        gpus: impl FnOnce() -> Result<u32, String>,
+        lack_of_gpus: impl Fn(&Need) -> Option<String>,
     ) -> Self {
-        let mut cases: Vec<Planned> = cases
-            .into_iter()
-            .map(|case| Planned { decision: selection.decide(&case), case })
-            .collect();
-        let mut needy = cases.iter_mut().filter(|planned| planned.needs_gpus()).peekable();
-        if needy.peek().is_some() {
-            let gpus = gpus();
-            for planned in needy {
-                if let Some(lack) = lack_of_gpus(planned.case.definition.gpus, &gpus) {
-                    planned.decision = Decision::Lacking(lack);
+        let decide = |case: Case| {
+            let decision = match selection.decide(&case) {
+                Decision::Run if case.definition.gpus > 0 => {
+                    lack_of_gpus(&case.gpu_need()).map_or(Decision::Run, Decision::Lacking)
                 }
-            }
-        }
-        Self { cases }
+                decision => decision,
+            };
+            Planned { case, decision }
+        };
+        Self { cases: cases.into_iter().map(decide).collect() }
     }
 
     pub(crate) fn running(&self) -> impl Iterator<Item = &Planned> {
         self.cases.iter().filter(|planned| planned.decision == Decision::Run)
-    }
-}
-
-impl Planned {
-    fn needs_gpus(&self) -> bool {
-        self.decision == Decision::Run && self.case.definition.gpus > 0
-    }
-}
-
-/// Why `needed` GPUs cannot be had of those the machine has.
-pub(crate) fn lack_of_gpus(needed: u32, available: &Result<u32, String>) -> Option<String> {
-    let plural = if needed == 1 { "" } else { "s" };
-    match available {
-        Ok(available) if *available >= needed => None,
-        Ok(available) => Some(format!("needs {needed} GPU{plural}, this machine has {available}")),
-        Err(error) => Some(format!("needs {needed} GPU{plural}, none is known: {error}")),
     }
 }

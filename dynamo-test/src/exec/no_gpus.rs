@@ -1,0 +1,55 @@
+//! No case has GPUs: the attribute refuses them, or the machine has none that can be leased.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::GpuUse;
+use super::slots::Slots;
+use crate::case::Case;
+use crate::gpu::{GpuGrant, GpuOptions, lack};
+
+/// The GPUs, as a run's cases get them.
+pub(super) struct Gpus;
+
+/// GPUs that a case uses.
+pub(super) enum InUse {}
+
+impl Gpus {
+    pub(super) fn new(_: Slots, _: GpuOptions, _: String, _: usize, _: PathBuf) -> Self {
+        Self
+    }
+
+    pub(super) fn expected_seconds(&self, _: &Case) -> f64 {
+        0.0
+    }
+
+    pub(super) fn enter(&self, case: &Case) -> Result<InUse, String> {
+        Err(lack(&case.gpu_need()).unwrap_or_default())
+    }
+
+    pub(super) fn leave(&self, _: &Case, in_use: InUse, _: Option<Duration>) {
+        match in_use {}
+    }
+
+    pub(super) fn slot_is_free(&self) {}
+
+    pub(super) fn end(&self) {}
+}
+
+impl InUse {
+    pub(super) fn grants(&self) -> Vec<GpuGrant> {
+        match *self {}
+    }
+
+    pub(super) fn started(&mut self, _: u32) {
+        match *self {}
+    }
+
+    pub(super) fn answered(&mut self) {
+        match *self {}
+    }
+
+    pub(super) fn report(&self) -> GpuUse {
+        match *self {}
+    }
+}

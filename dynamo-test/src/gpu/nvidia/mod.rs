@@ -1,0 +1,10 @@
+//! The machine's NVIDIA GPUs.
+
+mod driver;
+mod machine;
+mod processes;
+mod visible;
+
+pub(crate) use driver::{Device, Usage};
+pub(crate) use machine::{Machine, lack, machine};
+pub(crate) use processes::Tree;

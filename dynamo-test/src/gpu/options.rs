@@ -1,0 +1,17 @@
+use std::time::Duration;
+
+/// How a run shares the machine's GPUs with itself and others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GpuOptions {
+    /// How many cases a card may bear.
+    pub(crate) residents: u32,
+    /// How long a case that needs several GPUs waits for other runs before it keeps cards free for itself.
+    pub(crate) reserve_after: Duration,
+}
+
+impl Default for GpuOptions {
+    fn default() -> Self {
+        // Several cases on one card slow each other down; from the third on, that costs more than it gains.
+        Self { residents: 2, reserve_after: Duration::from_secs(60) }
+    }
+}

@@ -1,0 +1,65 @@
+//! `--gpu-status`: the GPUs and their leases, for people.
+
+use std::fmt::Write as _;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::lease::{Leased, Leases, Record};
+use super::{LeaseError, Memory, machine};
+
+/// Every GPU with who uses it; the error says why none is known.
+pub(crate) fn status() -> Result<String, String> {
+    let machine = machine().map_err(|error| format!("no GPU is known: {error}"))?;
+    let leases = Leases::open(machine, String::new()).map_err(|error| error.to_string())?;
+    let (leased, cards) = look(&leases).map_err(|error| error.to_string())?;
+    let mut text = String::new();
+    for ((device, leased), card) in machine.devices.iter().zip(&leased).zip(&cards) {
+        let (total, free) = (Memory(device.total_mib), Memory(card.free_mib));
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "GPU {}  {}  {}", device.index, device.uuid, device.name);
+        let _ = match &leased.usage {
+            Ok(usage) => writeln!(
+                text,
+                "    {total}, {} in use, {free} free to lease",
+                Memory(usage.used_mib)
+            ),
+            Err(error) => writeln!(text, "    {total}, cannot be leased: {error}"),
+        };
+        for holder in &leased.residents {
+            let _ = writeln!(text, "    {}", Holder(holder));
+        }
+        if leased.is_reserved {
+            text.push_str("    kept free for a case that has waited long\n");
+        }
+    }
+    for unusable in &machine.unusable {
+        let _ = writeln!(text, "GPU {}  cannot be used: {}", unusable.index, unusable.why);
+    }
+    if let Some(limit) = &machine.limit {
+        let _ = writeln!(text, "not all GPUs are ours: {limit}");
+    }
+    if text.is_empty() {
+        text.push_str("no GPU\n");
+    }
+    Ok(text)
+}
+
+fn look(leases: &Leases) -> Result<(Vec<Leased>, Vec<super::Card>), LeaseError> {
+    let session = leases.session()?;
+    let leased = session.leased()?;
+    let cards = session.cards(&leased, std::iter::empty());
+    Ok((leased, cards))
+}
+
+/// A lease as a line.
+struct Holder<'a>(&'a Record);
+
+impl std::fmt::Display for Holder<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Record { pid, run, case, since, vram_mib, .. } = self.0;
+        let since = UNIX_EPOCH + Duration::from_millis(*since);
+        let held = SystemTime::now().duration_since(since).unwrap_or_default().as_secs();
+        let held = humantime::format_duration(Duration::from_secs(held));
+        let memory = vram_mib.map_or("the whole card".into(), |vram| Memory(vram).to_string());
+        write!(f, "leased: {memory} to {case} ({run}, process {pid}) for {held}")
+    }
+}
