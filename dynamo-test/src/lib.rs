@@ -254,6 +254,8 @@ pub mod __private {
     pub use crate::case::{
         Body, Definition, IntoTestResult, Prepared, Quarantine, Runtime, Suite, Xfail,
     };
+    #[cfg(all(feature = "gpu", target_os = "linux"))]
+    pub use crate::exec::Leasing;
     pub use crate::exec::skip;
     pub use crate::fixture::Argument;
     pub use crate::gpu::Need;

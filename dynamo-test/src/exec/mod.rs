@@ -9,6 +9,8 @@ mod gpu_use;
 mod gpus;
 mod in_process;
 mod janitor;
+#[cfg(all(feature = "gpu", target_os = "linux"))]
+mod leasing;
 mod outcome;
 mod panics;
 mod runner;
@@ -25,6 +27,8 @@ mod workers;
 use attempt::attempt;
 pub(crate) use capture::Output;
 pub(crate) use gpu_use::GpuUse;
+#[cfg(all(feature = "gpu", target_os = "linux"))]
+pub use leasing::Leasing;
 pub(crate) use outcome::Outcome;
 pub use panics::skip;
 pub(crate) use runner::{Place, Runner, RunnerOptions};

@@ -6,7 +6,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::slots::{Slot, Slots};
-use crate::gpu::{self, Card, GpuOptions, Lease, LeaseError, Leased, Leases, Need, Reservation};
+use crate::gpu::{
+    self, Ask, Card, GpuOptions, Lease, LeaseError, Leased, Leases, Need, Reservation,
+};
 use crate::interrupt;
 use crate::schedule::{Admitted, Queue, worth_reserving};
 
@@ -171,7 +173,8 @@ impl Turns {
     fn grant(&self, leases: &Leases, state: &mut State) -> Result<(), LeaseError> {
         let mut slots = self.slots.take_free(state.waiting.len());
         let mut session = leases.session()?;
-        let leased = session.leased()?;
+        let residents = self.options.residents;
+        let leased = session.leased(Ask::WithRoom { residents })?;
         let reservations = state
             .waiting
             .iter()
@@ -179,7 +182,7 @@ impl Turns {
         let mut cards = session.cards(&leased, reservations);
         state.refuse_what_broken_cards_cannot_meet(&cards, &leased);
         let before = cards.clone();
-        let admitted = state.queue.admit(&mut cards, self.options.residents, slots.len());
+        let admitted = state.queue.admit(&mut cards, residents, slots.len());
         for Admitted { ticket, need, cards } in admitted {
             let (Some(slot), Some(waiting)) = (slots.pop(), state.waiting.get(&ticket)) else {
                 continue;
@@ -190,8 +193,7 @@ impl Turns {
             };
             state.settle(ticket, turn);
         }
-        state.lacks_slot =
-            slots.is_empty() && state.queue.could_admit(&cards, self.options.residents);
+        state.lacks_slot = slots.is_empty() && state.queue.could_admit(&cards, residents);
         self.slots.keep(state.lacks_slot.into());
         let others_hold = leased
             .iter()
@@ -224,7 +226,7 @@ impl State {
             .iter()
             .zip(cards)
             .filter_map(|(leased, card)| {
-                let why = leased.usage.as_ref().err()?;
+                let why = leased.usage.as_ref()?.as_ref().err()?;
                 Some(format!("a GPU ({}) is no longer usable: {why}", card.name))
             })
             .collect();
@@ -233,7 +235,8 @@ impl State {
         }
         let sound = |need: &Need| {
             let pairs = leased.iter().zip(cards);
-            pairs.filter(|(leased, card)| leased.usage.is_ok() && card.suits(need)).count()
+            let is_sound = |leased: &Leased| !matches!(leased.usage, Some(Err(_)));
+            pairs.filter(|(leased, card)| is_sound(leased) && card.suits(need)).count()
         };
         let hopeless: Vec<(u64, String)> = self
             .queue

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::lease::{Leased, Leases, Record};
+use super::lease::{Ask, Leased, Leases, Record};
 use super::{LeaseError, Memory, machine};
 
 /// Every GPU with who uses it; the error says why none is known.
@@ -17,12 +17,13 @@ pub(crate) fn status() -> Result<String, String> {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "GPU {}  {}  {}", device.index, device.uuid, device.name);
         let _ = match &leased.usage {
-            Ok(usage) => writeln!(
+            Some(Ok(usage)) => writeln!(
                 text,
                 "    {total}, {} in use, {free} free to lease",
                 Memory(usage.used_mib)
             ),
-            Err(error) => writeln!(text, "    {total}, cannot be leased: {error}"),
+            Some(Err(error)) => writeln!(text, "    {total}, cannot be leased: {error}"),
+            None => Ok(()),
         };
         for holder in &leased.residents {
             let _ = writeln!(text, "    {}", Holder(holder));
@@ -45,7 +46,7 @@ pub(crate) fn status() -> Result<String, String> {
 
 fn look(leases: &Leases) -> Result<(Vec<Leased>, Vec<super::Card>), LeaseError> {
     let session = leases.session()?;
-    let leased = session.leased()?;
+    let leased = session.leased(Ask::All)?;
     let cards = session.cards(&leased, std::iter::empty());
     Ok((leased, cards))
 }

@@ -77,8 +77,17 @@ pub(crate) struct Leased {
     /// By byte locks.
     memory: Vec<Range<u64>>,
     pub(crate) is_reserved: bool,
-    /// What is in use, or why that cannot be told.
-    pub(crate) usage: Result<Usage, String>,
+    /// What is in use, or why that cannot be told; none where it was not asked.
+    pub(crate) usage: Option<Result<Usage, String>>,
+}
+
+/// Of which GPUs NVML is asked what is in use: each question takes its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// Of all.
+    All,
+    /// Of those that have room beside their leases, each bearing at most so many.
+    WithRoom { residents: u32 },
 }
 
 /// The right to use GPUs, until it is dropped.
@@ -164,21 +173,29 @@ impl Session<'_> {
     }
 
     /// The leases on each device.
-    pub(crate) fn leased(&self) -> Result<Vec<Leased>, LeaseError> {
+    pub(crate) fn leased(&self, ask: Ask) -> Result<Vec<Leased>, LeaseError> {
         let of = |(device, kept): (&Device, &Kept)| {
             let held = |range| {
                 range::held_by_others(&kept.file, range)
                     .map_err(|error| self.leases.file_error(&device.uuid, &error))
             };
             let places = held(RESIDENTS..RESIDENTS + MOST_RESIDENTS)?.into_iter().flatten();
+            // One whose record makes no sense is a resident all the same.
+            let residents: Vec<Record> = places
+                .map(|byte| Record::read(&kept.file, byte - RESIDENTS).unwrap_or_default())
+                .collect();
+            let memory = held(0..device.total_mib)?;
+            let asked = match ask {
+                Ask::All => true,
+                Ask::WithRoom { residents: most } => {
+                    residents.len() < most as usize && locked(&memory) < device.total_mib
+                }
+            };
             Ok(Leased {
-                // One whose record makes no sense is a resident all the same.
-                residents: places
-                    .map(|byte| Record::read(&kept.file, byte - RESIDENTS).unwrap_or_default())
-                    .collect(),
-                memory: held(0..device.total_mib)?,
+                residents,
+                memory,
                 is_reserved: !held(RESERVATION..RESERVATION + 1)?.is_empty(),
-                usage: self.leases.machine.driver.usage(&device.uuid),
+                usage: asked.then(|| self.leases.machine.driver.usage(&device.uuid)),
             })
         };
         self.devices().iter().zip(&self.files.cards).map(of).collect()
@@ -202,7 +219,7 @@ impl Session<'_> {
                 residents: leased.residents.len() as u32,
                 is_quiet: leased.residents.is_empty()
                     && leased.memory.is_empty()
-                    && leased.usage.as_ref().is_ok_and(|usage| usage.processes.is_empty())
+                    && leased.known().is_some_and(|usage| usage.processes.is_empty())
                     && others.is_some_and(|others| others <= device.total_mib / QUIET_PART),
                 reserved: match owner {
                     Some((ticket, _)) => Reserved::For(ticket),
@@ -290,10 +307,18 @@ impl Session<'_> {
     }
 }
 
+fn locked(memory: &[Range<u64>]) -> u64 {
+    memory.iter().map(|range| range.end - range.start).sum()
+}
+
 impl Leased {
-    /// What the holders of leases use beyond what they leased, and what others use, in MiB.
+    fn known(&self) -> Option<&Usage> {
+        self.usage.as_ref()?.as_ref().ok()
+    }
+
+    /// What those use who hold no lease, in MiB.
     fn used_by_others(&self, tree: &mut Tree) -> Option<u64> {
-        let usage = self.usage.as_ref().ok()?;
+        let usage = self.known()?;
         let by_holders: u64 = self.residents.iter().map(|holder| usage.used_by(holder, tree)).sum();
         Some(usage.used_mib.saturating_sub(by_holders))
     }
@@ -301,8 +326,9 @@ impl Leased {
     /// What is left beside leases, what their holders use beyond them, and what others use. What is unknown is not
     /// free.
     fn free_mib(&self, device: &Device, tree: &mut Tree) -> u64 {
-        let (Ok(usage), Some(others)) = (&self.usage, self.used_by_others(tree)) else { return 0 };
-        let leased: u64 = self.memory.iter().map(|range| range.end - range.start).sum();
+        let (Some(usage), Some(others)) = (self.known(), self.used_by_others(tree)) else {
+            return 0;
+        };
         let overdrawn: u64 = self
             .residents
             .iter()
@@ -311,7 +337,7 @@ impl Leased {
                 usage.used_by(holder, tree).saturating_sub(may)
             })
             .sum();
-        device.total_mib.saturating_sub(leased + overdrawn + others)
+        device.total_mib.saturating_sub(locked(&self.memory) + overdrawn + others)
     }
 }
 

@@ -1,0 +1,23 @@
+use std::sync::Arc;
+
+use super::slots::Slots;
+use super::turns::Turns;
+use crate::gpu::{self, GpuOptions, Need};
+
+/// The way by which a case comes to its GPUs, for measurements of it.
+pub struct Leasing(Arc<Turns>);
+
+impl Leasing {
+    /// Starts NVML, and finds the machine's GPUs. How many there are; the error says why none is known.
+    pub fn start() -> Result<(Self, usize), String> {
+        let machine = gpu::machine().map_err(ToString::to_string)?;
+        let slots = Slots::new(usize::MAX);
+        let turns = Turns::new(slots, GpuOptions::default(), "a measurement".into(), 0);
+        Ok((Self(turns), machine.devices.len()))
+    }
+
+    /// Waits for GPUs. They are leased until what is returned is dropped.
+    pub fn lease(&self, need: Need) -> Result<impl Sized + use<>, String> {
+        self.0.take("a_measurement", need, 1.0, false)
+    }
+}
