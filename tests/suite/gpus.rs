@@ -48,6 +48,13 @@ impl GpuMachine {
     /// The command that runs the fixture crate on this machine.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.crates.command(GPUS);
+        self.surround(&mut command);
+        command.args(arguments);
+        command
+    }
+
+    /// Has a command run on this machine.
+    pub(crate) fn surround(&self, command: &mut Command) {
         command
             .env("DYNAMO_TEST_NVML_LIBRARY", library())
             .env("DYNAMO_TEST_GPU_LEASES", self.crates.path("leases"))
@@ -55,9 +62,7 @@ impl GpuMachine {
             .env("PLACES", self.crates.path("places"))
             .env_remove("CUDA_VISIBLE_DEVICES")
             .env_remove("CUDA_DEVICE_ORDER")
-            .env_remove("SLURM_JOB_ID")
-            .args(arguments);
-        command
+            .env_remove("SLURM_JOB_ID");
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {

@@ -9,7 +9,11 @@ use crate::fixture_crate::{FixtureCrates, Ran};
 suite!(integration, postmerge);
 
 /// Runs the fixture crate under Rust's stock harness.
-fn run(crates: &FixtureCrates, set: impl FnOnce(&mut Command), arguments: &[&str]) -> Ran {
+pub(crate) fn run(
+    crates: &FixtureCrates,
+    set: impl FnOnce(&mut Command),
+    arguments: &[&str],
+) -> Ran {
     let mut command = crates.command(env!("CARGO"));
     command.args([
         "test",

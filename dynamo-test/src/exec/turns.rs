@@ -70,7 +70,8 @@ impl Turns {
         })
     }
 
-    /// Waits for GPUs and a slot, as one of the awaited cases or as another. The error says why they cannot be had, ever.
+    /// Waits for GPUs and a slot, as one of the awaited cases or as another. The error says why they can never be
+    /// had.
     pub(super) fn take(
         self: &Arc<Self>,
         case: &'static str,

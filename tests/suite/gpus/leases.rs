@@ -2,12 +2,14 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Command;
 
 use dynamo_test::prelude::*;
 use nvml_stand_in::{Failure, Machine};
 
 use super::GpuMachine;
 use crate::fixture_crate::FixtureCrates;
+use crate::stock_harness;
 
 suite!(integration, premerge);
 
@@ -24,6 +26,17 @@ fn a_case_that_runs_alone_sees_its_gpus_and_no_other(machine: GpuMachine) {
         let ran = machine.run(&["--exact", case]);
         assert_eq!(ran.code, Some(0), "{}", ran.stdout);
     }
+}
+
+#[dynamo_test]
+fn a_case_under_the_stock_harness_sees_its_gpus(machine: GpuMachine) {
+    let on_machine = |command: &mut Command| {
+        machine.surround(command);
+        command.env("DYNAMO_TEST_REQUIRE_GPUS", "1");
+    };
+    let ran = stock_harness::run(&machine.crates, on_machine, &["sees_its_gpu"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stdout);
+    assert_eq!(ran.passed(), ["sees_its_gpu"]);
 }
 
 #[dynamo_test]
