@@ -2,10 +2,11 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use dynamo_test::prelude::*;
 use nvml_stand_in::{Failure, Machine};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::GpuMachine;
 use crate::fixture_crate::FixtureCrates;
@@ -62,6 +63,23 @@ fn a_case_that_waits_for_gpus_holds_up_no_other(machine: GpuMachine) {
     let ran = machine.run(&["holding::narrow", "holding::lets_go", "--test-threads", "1"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stdout);
     assert!(other_run.wait().unwrap().success());
+}
+
+#[dynamo_test]
+fn a_run_whose_case_waits_for_gpus_ends_when_it_is_told_to(machine: GpuMachine) {
+    machine.becomes(&Machine::of(1));
+    let mut holder = machine.command(&["--exact", "holding::one"]).spawn().unwrap();
+    machine.wait_at("held");
+    let mut waiting = machine.command(&["holding::narrow", "holding::tells"]);
+    let run = waiting.stdout(Stdio::piped()).spawn().unwrap();
+    machine.wait_at("meeting");
+    kill_process(Pid::from_child(&run), Signal::INT).unwrap();
+    let ended = run.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(130));
+    let shown = String::from_utf8_lossy(&ended.stdout);
+    assert!(shown.contains("... ignored (interrupted)"), "{shown}");
+    machine.let_go_at("let_go");
+    assert!(holder.wait().unwrap().success());
 }
 
 #[dynamo_test]
@@ -126,7 +144,7 @@ fn a_card_that_vanishes_is_not_waited_for(machine: GpuMachine) {
     let mut holder = machine.command(&["--exact", "holding::one"]).spawn().unwrap();
     machine.wait_at("held");
     let mut waiting = machine.command(&["--exact", "holding::wide"]);
-    let waiting = waiting.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let waiting = waiting.stdout(Stdio::piped()).spawn().unwrap();
     let mut broken = Machine::of(2);
     broken.devices[1].failure = Some(Failure::GpuLost);
     while !nvml_stand_in::was_started(machine.file()) {}
