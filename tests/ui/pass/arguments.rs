@@ -14,6 +14,9 @@ fn no_gpus() {}
 #[dynamo_test(gpus = 2, vram = "20 GiB")]
 fn gpus_with_memory() {}
 
+#[dynamo_test(gpus = 1, compute_capability = "9.0", gpu_model = "H100", h100)]
+fn gpus_of_a_kind() {}
+
 #[dynamo_test(gpus = 1, vram = "1.5GB")]
 fn gpus_with_decimal_memory() {}
 
