@@ -7,8 +7,9 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Attribute, Ident, ItemFn, LitStr, PatType, ReturnType, Visibility};
 
+use crate::errors::Errors;
 use crate::function::{self, Standard};
-use crate::parse::{Attributes, Errors, Flavor, Quarantine, Xfail};
+use crate::parse::{Attributes, Flavor, Quarantine, Xfail};
 
 /// Expands the attribute. Where something is wrong the function is emitted all the same, so that an editor still
 /// knows it.

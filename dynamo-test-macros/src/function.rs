@@ -2,7 +2,8 @@
 
 use syn::{Attribute, FnArg, ItemFn, LitStr, Meta, PatType, Type};
 
-use crate::parse::{Errors, text};
+use crate::errors::Errors;
+use crate::values::text;
 
 /// What the standard attributes on the function say; they are libtest's, with libtest's meaning.
 #[derive(Default)]

@@ -2,9 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+mod errors;
 mod expand;
 mod function;
 mod parse;
+mod values;
 mod vanish;
 
 use proc_macro::TokenStream;
