@@ -134,33 +134,12 @@ fn execute(target: &Target, options: &Options, selection: &Selection, mut plan: 
         seed,
         test_threads: slots,
     });
-    let decided: Vec<Event<'_>> = plan
-        .cases
-        .iter()
-        .map(|Planned { case, decision }| Event::Decided {
-            case: case.name(),
-            decision: decision.name(),
-            reason: decision.reason(),
-        })
-        .collect();
-    record.write_all(&decided);
-    drop(decided);
+    record_decisions(&record, &plan);
 
     let place = place(options, &plan);
     // A case that is alone may want the signals itself, and there is nothing else to report.
     let alone = matches!(place, Place::Alone);
-    let waiting = match place {
-        Place::Workers(_) => {
-            plan.running().filter(|planned| planned.case.waits_for_others()).count()
-        }
-        Place::Alone | Place::Thread => 0,
-    };
-    let with_gpus = plan.running().filter(|planned| planned.case.definition.gpus > 0);
-    // Those of a serial group come one after the other.
-    let at_once = with_gpus.filter(|planned| planned.case.definition.serial.is_none()).count();
-    // With more than can wait, the first start before the last have come.
-    let awaited = if waiting <= MAX_WAITING { at_once } else { 0 };
-    let outputs = record.folder().join("output");
+    let crowd = Crowd::of(&plan, &place);
     let runner = Runner::new(RunnerOptions {
         slots,
         place,
@@ -170,18 +149,13 @@ fn execute(target: &Target, options: &Options, selection: &Selection, mut plan: 
         seed,
         temp: run_temp(),
         service_timeout: options.service_timeout,
-        outputs,
+        outputs: record.folder().join("output"),
         name: format!("{} {}", target.package, target.flags()),
         gpus: options.gpu_sharing,
-        gpu_cases: awaited,
+        gpu_cases: crowd.awaited,
         durations: durations_file(target),
     });
-    // Cases with GPUs first, in their order; they wait without holding up the others.
-    let weight = |planned: &Planned| match planned.decision {
-        Decision::Run => runner.weight(&planned.case),
-        _ => 0.0,
-    };
-    plan.cases.sort_by(|one, other| weight(other).total_cmp(&weight(one)));
+    heaviest_first(&mut plan, &runner);
     let run = Arc::new(Run {
         target: *target,
         runner,
@@ -194,7 +168,7 @@ fn execute(target: &Target, options: &Options, selection: &Selection, mut plan: 
     let trials = plan.cases.into_iter().map(|planned| run.trial(planned)).collect();
     let arguments = Arguments {
         skip: vec![DESELECTED.into()],
-        test_threads: Some(slots + waiting.min(MAX_WAITING)),
+        test_threads: Some(slots + crowd.waiting),
         format: Some(options.print_format()),
         color: Some(options.print_color()),
         logfile: options.logfile.as_ref().map(|path| path.display().to_string()),
@@ -205,6 +179,54 @@ fn execute(target: &Target, options: &Options, selection: &Selection, mut plan: 
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     run.finish(&conclusion, started.elapsed(), options.format == Some(Format::Json))
+}
+
+/// All decisions at once, before anything runs.
+fn record_decisions(record: &Record, plan: &Plan) {
+    let decided: Vec<Event<'_>> = plan
+        .cases
+        .iter()
+        .map(|Planned { case, decision }| Event::Decided {
+            case: case.name(),
+            decision: decision.name(),
+            reason: decision.reason(),
+        })
+        .collect();
+    record.write_all(&decided);
+}
+
+/// The cases that wait for others to end before they start: each needs a thread to wait on.
+struct Crowd {
+    /// How many may wait at once.
+    waiting: usize,
+    /// How many cases with GPUs there will be to choose from, once all have come.
+    awaited: usize,
+}
+
+impl Crowd {
+    fn of(plan: &Plan, place: &Place) -> Self {
+        let waiting = match place {
+            Place::Workers(_) => {
+                plan.running().filter(|planned| planned.case.waits_for_others()).count()
+            }
+            Place::Alone | Place::Thread => 0,
+        };
+        let with_gpus = plan.running().filter(|planned| planned.case.definition.gpus > 0);
+        // Those of a serial group come one after the other.
+        let at_once = with_gpus.filter(|planned| planned.case.definition.serial.is_none()).count();
+        // With more than can wait, the first start before the last have come.
+        let awaited = if waiting <= MAX_WAITING { at_once } else { 0 };
+        Self { waiting: waiting.min(MAX_WAITING), awaited }
+    }
+}
+
+/// Cases with GPUs come first, by GPUs × seconds; they wait without holding up the others.
+fn heaviest_first(plan: &mut Plan, runner: &Runner) {
+    let weight = |planned: &Planned| match planned.decision {
+        Decision::Run => runner.weight(&planned.case),
+        _ => 0.0,
+    };
+    plan.cases.sort_by(|one, other| weight(other).total_cmp(&weight(one)));
 }
 
 impl Run {
