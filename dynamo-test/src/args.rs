@@ -3,8 +3,7 @@
 //! `cargo test -- --flag` reaches harness binaries alone, and nextest passes no flags when it lists. So what selects
 //! has an environment variable of the same meaning; a flag wins over its variable.
 
-use std::ffi::OsString;
-use std::fmt;
+use std::env;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use clap::{Parser, ValueEnum};
 use libtest_mimic::{ColorSetting, FormatSetting};
 
 use crate::gpu::GpuOptions;
+use crate::variables::{self, BadVariable};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -223,40 +223,23 @@ impl std::str::FromStr for Vram {
     }
 }
 
-/// A variable whose value makes no sense.
-#[derive(Debug)]
-pub(crate) struct BadVariable {
-    variable: &'static str,
-    value: String,
-    expected: &'static str,
-}
-
-impl fmt::Display for BadVariable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { variable, value, expected } = self;
-        write!(f, "{variable}={value:?} is not {expected}")
-    }
-}
-
 impl Options {
     /// Reads the process's own arguments; prints and exits where they are wrong, or ask for help.
     pub(crate) fn from_command_line() -> Result<Self, BadVariable> {
-        Self::parse().with_environment(|name| std::env::var_os(name))
+        Self::parse().with_environment()
     }
 
     /// What the environment alone asks for: under the stock harness the command line is libtest's.
     pub(crate) fn from_environment() -> Result<Self, BadVariable> {
         let nothing: [&str; 1] = ["cargo test --"];
-        Self::parse_from(nothing).with_environment(|name| std::env::var_os(name))
+        Self::parse_from(nothing).with_environment()
     }
 
     /// Fills what no flag gave from the environment. An empty variable is as good as none.
-    fn with_environment(
-        mut self,
-        variable: impl Fn(&str) -> Option<OsString>,
-    ) -> Result<Self, BadVariable> {
+    fn with_environment(mut self) -> Result<Self, BadVariable> {
+        variables::check_names(env::vars_os().map(|(name, _)| name))?;
         let variable = |name| {
-            let value = variable(name).filter(|value| !value.is_empty())?;
+            let value = env::var_os(name).filter(|value| !value.is_empty())?;
             Some(value.to_string_lossy().into_owned())
         };
         if self.lifecycle.is_none() {
@@ -330,7 +313,7 @@ fn at_least_one(text: &str) -> Result<NonZeroUsize, &'static str> {
 }
 
 fn bad(variable: &'static str, value: &str, expected: &'static str) -> BadVariable {
-    BadVariable { variable, value: value.into(), expected }
+    BadVariable::Value { variable, value: value.into(), expected }
 }
 
 /// Whether a variable says yes.

@@ -273,7 +273,7 @@ impl Run {
         let fails = outcome.fails_the_run() && !informative;
         let printed = finished.output.as_ref().filter(|output| !output.text.is_empty());
         let seed = case.needs.uses_seed().then_some(self.seed);
-        let rerun = self.target.rerun(name, seed, case.definition.ignore.is_some());
+        let rerun = self.target.rerun(name, seed, case.definition.ignore.is_some(), self.strict);
         let event = FinishedCase {
             case: name,
             outcome,

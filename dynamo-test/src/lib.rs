@@ -63,6 +63,7 @@ mod select;
 mod service;
 mod stock;
 mod target;
+mod variables;
 
 /// Makes a function a test case.
 ///
@@ -90,7 +91,6 @@ mod target;
 /// | `xfail(reason = "…", strict = false)` | it is expected to fail, and may pass |
 /// | `quarantine(ticket = "…", until = "2027-01-31")` | its failures are reported and do not count, until that day |
 ///
-///
 /// # Which markers a case must have
 ///
 /// One type at most. An `integration` or `e2e` case has at least one lifecycle (`premerge`, `postmerge`, `nightly`,
@@ -105,8 +105,9 @@ pub use dynamo_test_macros::dynamo_test as test;
 /// `dynamo_test::main!();`.
 ///
 /// It does not compile where the target's sources hold a test that `harness = false` would drop: a function under
-/// `#[test]`, `#[tokio::test]`, `#[rstest]`, `#[test_case]` and their kin alone. What a macro writes it cannot see. `#[macro_use] extern crate dynamo_test;` at the crate's root
-/// makes plain `#[test]` functions, and those that rstest writes, `unit` cases.
+/// `#[test]`, `#[tokio::test]`, `#[rstest]`, `#[test_case]` and their kin alone. What a macro writes it cannot see.
+/// `#[cfg(test)] #[macro_use] extern crate dynamo_test;` at the crate's root makes plain `#[test]` functions, and those
+/// that rstest writes, `unit` cases.
 pub use dynamo_test_macros::main;
 
 #[cfg(feature = "etcd")]

@@ -28,9 +28,20 @@ impl Target {
     }
 
     /// The command that runs one case again, with the run's seed where the case depends on it.
-    pub(crate) fn rerun(&self, case: &str, seed: Option<u64>, ignored: bool) -> String {
+    pub(crate) fn rerun(
+        &self,
+        case: &str,
+        seed: Option<u64>,
+        ignored: bool,
+        strict: bool,
+    ) -> String {
+        let strict = if strict { " --strict" } else { "" };
         let seed = seed.map(|seed| format!(" --seed {seed}")).unwrap_or_default();
         let ignored = if ignored { " --ignored" } else { "" };
-        format!("cargo test -p {} {} -- --exact {case}{ignored}{seed}", self.package, self.flags())
+        format!(
+            "cargo test -p {} {} -- --exact {case}{ignored}{strict}{seed}",
+            self.package,
+            self.flags()
+        )
     }
 }

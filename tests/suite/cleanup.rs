@@ -131,7 +131,9 @@ fn told_to_stop_a_run_ends_what_runs_and_reports_what_it_knows(crates: FixtureCr
         let stdout = String::from_utf8(output.stdout).unwrap();
         assert!(stdout.contains("3 passed; 0 failed; 9 ignored;"), "{stdout}");
         assert!(
-            stdout.contains("the run was told to stop: 9 cases were ended or not begun"),
+            stdout.contains(
+                "the run was told to stop; ended or not begun:\n    faults::the_test_hangs\n"
+            ),
             "{stdout}"
         );
         wait_for("no process is left", || processes(&announcement).is_empty());

@@ -202,6 +202,11 @@ fn strict_fails_a_case_that_leaves_traces(crates: FixtureCrates) {
         "{shown}"
     );
     assert_eq!(ran.passed().len(), 5, "{}", ran.stdout);
+    let case = "isolation::leaves_a_child_process";
+    assert!(ran.failure(case).ends_with(&format!("--exact {case} --strict\n")), "{}", ran.stdout);
+    let again = crates.run(OUTCOMES, &["--strict", "--exact", case]);
+    assert_eq!(again.code, Some(101), "{}", again.stdout);
+    assert!(again.failure(case).contains("left child processes, which were killed: sleep"));
 }
 
 #[dynamo_test]

@@ -95,7 +95,9 @@ fn lifecycle_fits_type(case: &Case) -> Option<String> {
     let names: Vec<&str> = allowed.iter().map(|lifecycle| lifecycle.name()).collect();
     let names = names.join(", ");
     if lifecycles.is_empty() {
-        return Some(format!("{kind} without a lifecycle would never run: add one of {names}"));
+        return Some(format!(
+            "{kind} without a lifecycle would never run, whatever the stage: add one of {names}"
+        ));
     }
     let stray = lifecycles.iter().find(|lifecycle| !allowed.contains(lifecycle))?;
     Some(format!("{kind} does not belong to {stray}: it may have {names}"))

@@ -33,7 +33,7 @@ impl Drop for ExitGuard {
 
 extern "C" fn refuse() {
     if RUNNING.load(Ordering::Acquire) == std::process::id() {
-        eprintln!("dynamo-test: the case ended the process before it was finished");
+        eprintln!("FAILED\n\ncrashed: the case ended the process before it was finished");
         _exit(101);
     }
 }

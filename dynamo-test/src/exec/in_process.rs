@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::environment;
 use super::exit_guard::ExitGuard;
 use super::runner::Attempt;
+use super::traces::Before;
 use crate::case::Case;
 use crate::fixture::Grants;
 
@@ -15,7 +16,9 @@ pub(super) fn run_alone(case: &Case, grants: Grants, timeout: Option<Duration>) 
     // leave the environment alone.
     unsafe { environment::adopt(&environment::of(case.definition, &grants)) };
     let _guard = ExitGuard::new();
-    run(case, grants, timeout)
+    let before = Before::observe_controller();
+    let attempt = run(case, grants, timeout);
+    Attempt { traces: before.traces(), ..attempt }
 }
 
 /// Runs a case that leaves the process as it is.

@@ -96,11 +96,23 @@ impl Outcome {
                     let reason = format!("{ticket}, until {until}");
                     return Self::Quarantined { reason, message: self.headline() };
                 }
-                let expired = format!("(its quarantine, {ticket}, expired on {until})");
-                Self::Failed { message: format!("{}\n{expired}", self.headline()), place: None }
+                self.with_remark(&format!("(its quarantine, {ticket}, expired on {until})"))
             }
             (None, _) => self,
         }
+    }
+
+    /// The same failure, with something more to say of it.
+    fn with_remark(mut self, remark: &str) -> Self {
+        if let Self::Failed { message, .. }
+        | Self::Error { message }
+        | Self::Crashed { message }
+        | Self::TimedOut { message } = &mut self
+        {
+            message.push('\n');
+            message.push_str(remark);
+        }
+        self
     }
 
     /// One word for it.

@@ -18,6 +18,8 @@ pub(super) struct Before {
     folder: Option<PathBuf>,
     umask: u32,
     threads: Option<u64>,
+    /// The child processes of a process that has some of its own; a worker has none.
+    own_children: Option<Vec<u32>>,
 }
 
 impl Before {
@@ -28,7 +30,13 @@ impl Before {
             folder: std::env::current_dir().ok(),
             umask: current_umask(),
             threads: thread_count(),
+            own_children: None,
         }
+    }
+
+    /// The state now, of the controller, which has servers to look after, and threads that come and go.
+    pub(super) fn observe_controller() -> Self {
+        Self { threads: None, own_children: Some(children().collect()), ..Self::observe() }
     }
 
     /// Names what differs now, and ends the child processes that are still there.
@@ -47,7 +55,10 @@ impl Before {
         if umask != self.umask {
             traces.push(format!("changed the umask to {umask:03o}"));
         }
-        let children = end_children();
+        let children = match &self.own_children {
+            None => end_children(),
+            Some(own) => end_those(children().filter(|child| !own.contains(child))),
+        };
         if !children.is_empty() {
             traces
                 .push(format!("left child processes, which were killed: {}", children.join(", ")));
@@ -121,13 +132,26 @@ fn end_children() -> Vec<String> {
             ended.push("unknown".into());
             break;
         }
-        for pid in running {
-            ended.push(format!("{} (pid {pid})", name_of(&pid.to_string())));
-            if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-                // What they leave behind becomes this process's child, and falls to the next round.
-                let _ = kill_process(pid, Signal::KILL);
-                let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
-            }
+        // What they leave behind becomes this process's child, and falls to the next round.
+        ended.extend(end_those(running.into_iter()));
+    }
+    ended
+}
+
+/// Kills these child processes, and names those that still ran.
+fn end_those(children: impl Iterator<Item = u32>) -> Vec<String> {
+    let mut ended = Vec::new();
+    for child in children {
+        let Some(pid) = i32::try_from(child).ok().and_then(Pid::from_raw) else { continue };
+        let over = || {
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+            // An error says that somebody else has waited for it.
+            !matches!(waitid(WaitId::Pid(pid), options), Ok(None))
+        };
+        if !wait_until(over) {
+            ended.push(format!("{} (pid {child})", name_of(&child.to_string())));
+            let _ = kill_process(pid, Signal::KILL);
+            let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
         }
     }
     ended

@@ -132,7 +132,8 @@ fn tokenize(text: &str) -> Result<Vec<(Token<'_>, Range<usize>)>, ExpressionErro
             _ => {
                 let help = match character {
                     '&' => Some("write `and`"),
-                    '|' | ',' => Some("write `or`"),
+                    '|' => Some("write `or`"),
+                    ',' => Some("write `and` for both, `or` for either"),
                     '!' => Some("write `not`"),
                     _ => None,
                 };
@@ -253,7 +254,7 @@ impl<'a> Parser<'a> {
         let help = match self.vocabulary.suggest(name) {
             Some(near) => format!("did you mean `{near}`?"),
             None => {
-                "--markers lists those that this binary knows: of a project's own, those it links"
+                "--markers lists those of this binary; a project's own marker must be in a crate that it uses"
                     .into()
             }
         };
@@ -332,7 +333,7 @@ mod tests {
         );
         assert_eq!(
             shown("größe"),
-            "no marker `größe`\n  größe\n  ^^^^^ --markers lists those that this binary knows: of a project's own, those it links"
+            "no marker `größe`\n  größe\n  ^^^^^ --markers lists those of this binary; a project's own marker must be in a crate that it uses"
         );
     }
 

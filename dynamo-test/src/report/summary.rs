@@ -9,8 +9,8 @@ use crate::exec::Outcome;
 pub(crate) struct Summary {
     /// How many cases were skipped, by reason.
     skipped: BTreeMap<String, u64>,
-    /// How many cases were ended, or not begun, because the run was told to stop.
-    interrupted: u64,
+    /// The cases that were ended, or not begun, because the run was told to stop.
+    interrupted: Vec<String>,
     /// The cases that failed as they say they would, or did not.
     expected: Vec<String>,
     /// What went wrong with cases in quarantine, by case.
@@ -66,7 +66,7 @@ impl Summary {
                     self.shown.insert(case(), output.text.clone());
                 }
             }
-            Outcome::Interrupted { .. } => self.interrupted += 1,
+            Outcome::Interrupted { .. } => self.interrupted.push(case()),
             Outcome::Skipped { reason } => *self.skipped.entry(reason.clone()).or_default() += 1,
             Outcome::XFailed { .. } | Outcome::XPassed { strict: false, .. } => {
                 self.expected.push(headline());
@@ -97,12 +97,11 @@ impl fmt::Display for Summary {
                 self.cases
             )?;
         }
-        if self.interrupted > 0 {
-            writeln!(
-                f,
-                "the run was told to stop: {} cases were ended or not begun",
-                self.interrupted
-            )?;
+        if !self.interrupted.is_empty() {
+            writeln!(f, "the run was told to stop; ended or not begun:")?;
+            for case in &self.interrupted {
+                writeln!(f, "    {case}")?;
+            }
         }
         if !self.skipped.is_empty() {
             writeln!(f, "skipped:")?;
