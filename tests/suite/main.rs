@@ -6,6 +6,7 @@ mod cleanup;
 mod command_line;
 mod gpus;
 mod macro_errors;
+mod nextest;
 
 mod outcomes;
 mod policy;
