@@ -1,6 +1,7 @@
 //! Cases that need GPUs wait here, without a slot, until the scheduler has both for them.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,6 +15,8 @@ use crate::schedule::{Admitted, Queue, worth_reserving};
 
 /// How long what nobody tells (memory that others give back) may stay unnoticed.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// How long others may take to grant a lease before this run goes on without looking.
+const PATIENCE: Duration = Duration::from_millis(100);
 /// When it is first said that cases wait, and how often then.
 const SAY_AFTER: Duration = Duration::from_secs(5);
 const SAY_EVERY: Duration = Duration::from_secs(30);
@@ -32,6 +35,8 @@ pub(super) struct Turns {
     run: String,
     leases: OnceLock<Result<Leases, String>>,
     state: Mutex<State>,
+    /// Whether a case could start if it had a slot. Beside the state, which cases without GPUs never wait for.
+    lacks_slot: AtomicBool,
     decided: Condvar,
 }
 
@@ -44,8 +49,6 @@ struct State {
     next_ticket: u64,
     /// How many more cases come before one starts.
     awaited: usize,
-    /// Whether a case could start if it had a slot.
-    lacks_slot: bool,
     /// Whether a thread looks out for what others give back.
     is_watched: bool,
     said: Option<Instant>,
@@ -66,6 +69,7 @@ impl Turns {
             run,
             leases: OnceLock::new(),
             state: Mutex::new(State { awaited, ..State::default() }),
+            lacks_slot: AtomicBool::new(false),
             decided: Condvar::new(),
         })
     }
@@ -107,10 +111,15 @@ impl Turns {
     /// Starts what only waited for a slot, now that one was given back. Looking at the GPUs takes its time, so not
     /// after each short case.
     pub(super) fn slot_is_free(&self) {
-        let mut state = self.state();
-        if state.lacks_slot {
-            self.decide(&mut state);
+        if self.lacks_slot.load(Ordering::Acquire) {
+            self.decide(&mut self.state());
         }
+    }
+
+    /// Whether the next slot is for a case with GPUs.
+    fn keep_slot(&self, lacks_slot: bool) {
+        self.lacks_slot.store(lacks_slot, Ordering::Release);
+        self.slots.keep(lacks_slot.into());
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -168,12 +177,17 @@ impl Turns {
         for ticket in tickets {
             state.settle(ticket, Err(error.to_owned()));
         }
+        self.keep_slot(false);
         self.decided.notify_all();
     }
 
     fn grant(&self, leases: &Leases, state: &mut State) -> Result<(), LeaseError> {
+        let Some(mut session) = leases.session_within(PATIENCE)? else {
+            // Somebody holds everybody up. Who watches tries again; until then the slots are for others.
+            self.keep_slot(false);
+            return Ok(());
+        };
         let mut slots = self.slots.take_free(state.waiting.len());
-        let mut session = leases.session()?;
         let residents = self.options.residents;
         let leased = session.leased(Ask::WithRoom { residents })?;
         let reservations = state
@@ -194,8 +208,7 @@ impl Turns {
             };
             state.settle(ticket, turn);
         }
-        state.lacks_slot = slots.is_empty() && state.queue.could_admit(&cards, residents);
-        self.slots.keep(state.lacks_slot.into());
+        self.keep_slot(slots.is_empty() && state.queue.could_admit(&cards, residents));
         let others_hold = leased
             .iter()
             .flat_map(|leased| &leased.residents)
