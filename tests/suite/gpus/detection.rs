@@ -141,7 +141,7 @@ fn skips_for_want_of_gpus_can_be_failures(machine: GpuMachine) {
 
 #[dynamo_test]
 fn nvml_is_not_started_for_cases_without_gpus(machine: GpuMachine) {
-    machine.run(&["--list", "-m", "gpus_needed_0"]);
+    assert!(machine.run(&["--list"]).stdout.contains("needs::three_gpus: test"));
     assert_eq!(machine.run(&["-m", "gpus_needed_0", "environment"]).code, Some(0));
     assert!(!was_started(machine.file()));
     machine.run(&["needs::small"]);
