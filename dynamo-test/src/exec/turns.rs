@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::slots::{Slot, Slots};
 use crate::gpu::{
-    self, Ask, Card, GpuOptions, Lease, LeaseError, Leased, Leases, Need, Reservation,
+    self, Ask, Card, Changes, GpuOptions, Lease, LeaseError, Leased, Leases, Need, Reservation,
 };
 use crate::interrupt;
 use crate::schedule::{Admitted, Queue, worth_reserving};
@@ -17,6 +17,8 @@ use crate::schedule::{Admitted, Queue, worth_reserving};
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// How long others may take to grant a lease before this run goes on without looking.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// How long a card may not answer before it is given up.
+const SILENT_FOR: Duration = Duration::from_secs(10);
 /// When it is first said that cases wait, and how often then.
 const SAY_AFTER: Duration = Duration::from_secs(5);
 const SAY_EVERY: Duration = Duration::from_secs(30);
@@ -52,6 +54,8 @@ struct State {
     /// Whether a thread looks out for what others give back.
     is_watched: bool,
     said: Option<Instant>,
+    /// Since when which cards do not answer.
+    silent: HashMap<usize, Instant>,
 }
 
 struct Waiting {
@@ -95,9 +99,16 @@ impl Turns {
                 return turn;
             }
             if !state.is_watched {
-                state.is_watched = true;
                 let turns = Arc::clone(self);
-                thread::spawn(move || turns.watch());
+                let watcher = thread::Builder::new().name("gpus".into());
+                match watcher.spawn(move || turns.watch()) {
+                    Ok(_) => state.is_watched = true,
+                    Err(error) => {
+                        let error = format!("no thread can be started to wait for GPUs: {error}");
+                        self.give_up(&mut state, &error);
+                        continue;
+                    }
+                }
             }
             state = self.decided.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -128,16 +139,11 @@ impl Turns {
 
     /// Looks out for what other runs and other programs give back, as long as somebody waits.
     fn watch(&self) {
-        let changes = self.leases().and_then(|leases| leases.changes().map_err(said));
+        let _end = EndOfWatch(self);
+        // Where there are no leases, the next look says why.
+        let changes = self.leases().map_or_else(|_| Changes::none(), Leases::changes);
         loop {
-            match &changes {
-                Ok(changes) => changes.wait(LOOK_AGAIN),
-                Err(error) => {
-                    let mut state = self.state();
-                    state.is_watched = false;
-                    return self.give_up(&mut state, error);
-                }
-            }
+            changes.wait(LOOK_AGAIN);
             let mut state = self.state();
             match interrupt::told_to_stop() {
                 Some(_) => self.give_up(&mut state, "the run was told to stop"),
@@ -168,7 +174,9 @@ impl Turns {
         if let Err(error) = decided {
             self.give_up(state, &error);
         }
-        self.decided.notify_all();
+        if !state.turns.is_empty() {
+            self.decided.notify_all();
+        }
     }
 
     /// Nobody can have a lease.
@@ -226,6 +234,19 @@ impl Turns {
     }
 }
 
+/// However who watches ends, nobody relies on it any longer.
+struct EndOfWatch<'a>(&'a Turns);
+
+impl Drop for EndOfWatch<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let mut state = self.0.state();
+            state.is_watched = false;
+            self.0.give_up(&mut state, "who looks out for free GPUs has panicked");
+        }
+    }
+}
+
 impl State {
     fn settle(&mut self, ticket: u64, turn: Result<Turn, String>) {
         self.queue.remove(ticket);
@@ -234,42 +255,55 @@ impl State {
         self.turns.insert(ticket, turn);
     }
 
-    /// A card that no longer answers would be waited for forever.
+    /// A card that no longer answers would be waited for forever. One that was lost never will; of another it takes
+    /// more than one failure to say so.
     fn refuse_what_broken_cards_cannot_meet(&mut self, cards: &[Card], leased: &[Leased]) {
-        let broken: Vec<String> = leased
-            .iter()
-            .zip(cards)
-            .filter_map(|(leased, card)| {
-                let why = leased.usage.as_ref()?.as_ref().err()?;
-                Some(format!("a GPU ({}) is no longer usable: {why}", card.name))
-            })
-            .collect();
+        let mut broken = Vec::new();
+        for (position, (leased, card)) in leased.iter().zip(cards).enumerate() {
+            match &leased.usage {
+                Some(Err(error)) => {
+                    let since = self.silent.entry(position).or_insert_with(Instant::now);
+                    if error.is_lost || since.elapsed() >= SILENT_FOR {
+                        let name = &card.name;
+                        broken.push((
+                            position,
+                            format!("a GPU ({name}) is no longer usable: {error}"),
+                        ));
+                    }
+                }
+                Some(Ok(_)) => drop(self.silent.remove(&position)),
+                None => {}
+            }
+        }
         if broken.is_empty() {
             return;
         }
+        let (places, why): (Vec<usize>, Vec<String>) = broken.into_iter().unzip();
         let sound = |need: &Need| {
-            let pairs = leased.iter().zip(cards);
-            let is_sound = |leased: &Leased| !matches!(leased.usage, Some(Err(_)));
-            pairs.filter(|(leased, card)| is_sound(leased) && card.suits(need)).count()
+            let suits =
+                |position: &usize| !places.contains(position) && cards[*position].suits(need);
+            (0..cards.len()).filter(suits).count()
         };
+        let why = why.join(", ");
         let hopeless: Vec<(u64, String)> = self
             .queue
             .waiting()
             .filter(|(_, need)| sound(need) < need.count as usize)
-            .map(|(ticket, need)| (ticket, format!("it needs {need}, and {}", broken.join(", "))))
+            .map(|(ticket, need)| (ticket, format!("it needs {need}, and {why}")))
             .collect();
         for (ticket, error) in hopeless {
             self.settle(ticket, Err(error));
         }
     }
 
-    /// The first case that needs several GPUs, has waited so long, and keeps none free yet.
+    /// The first case that has waited so long and keeps no card free yet. One card may be as hard to get as several:
+    /// others that share it come and go, and never leave it as a whole.
     fn has_waited_long(&self, so_long: Duration) -> Option<(u64, Need)> {
-        let mut wide = self.queue.waiting().filter(|(ticket, need)| {
+        let mut long = self.queue.waiting().filter(|(ticket, _)| {
             let waiting = &self.waiting[ticket];
-            need.count > 1 && waiting.reservation.is_none() && waiting.since.elapsed() >= so_long
+            waiting.reservation.is_none() && waiting.since.elapsed() >= so_long
         });
-        wide.next().map(|(ticket, need)| (ticket, need.clone()))
+        long.next().map(|(ticket, need)| (ticket, need.clone()))
     }
 
     /// Says now and then what waits for what.

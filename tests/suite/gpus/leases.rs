@@ -146,6 +146,41 @@ fn a_wide_case_that_waited_long_keeps_cards_free_from_other_runs(machine: GpuMac
 }
 
 #[dynamo_test]
+fn a_case_that_wants_one_card_for_itself_keeps_it_free_in_the_end_too(machine: GpuMachine) {
+    machine.becomes(&Machine::of(1));
+    let mut holder = machine.command(&["--exact", "holding::one"]).spawn().unwrap();
+    machine.wait_at("held");
+    let mut narrow = machine
+        .command(&["--exact", "holding::narrow"])
+        .env("DYNAMO_TEST_GPU_RESERVE_AFTER", "0.001")
+        .spawn()
+        .unwrap();
+    let is_kept = || machine.run(&["--gpu-status"]).stdout.contains("kept free for a case");
+    while !is_kept() {}
+    machine.let_go_at("let_go");
+    for child in [&mut holder, &mut narrow] {
+        assert!(child.wait().unwrap().success());
+    }
+}
+
+#[dynamo_test]
+fn a_card_that_does_not_answer_for_a_moment_is_waited_for(machine: GpuMachine) {
+    machine.becomes(&Machine::of(1));
+    let mut holder = machine.command(&["--exact", "holding::one"]).spawn().unwrap();
+    machine.wait_at("held");
+    let mut waiting = machine.command(&["holding::narrow", "holding::tells"]).spawn().unwrap();
+    machine.wait_at("meeting");
+    let mut silent = Machine::of(1);
+    silent.devices[0].failure = Some(Failure::Unknown);
+    machine.becomes(&silent);
+    machine.let_go_at("let_go");
+    assert!(holder.wait().unwrap().success());
+    assert!(machine.run(&["--gpu-status"]).stdout.contains("cannot be used: NVML"));
+    machine.becomes(&Machine::of(1));
+    assert!(waiting.wait().unwrap().success());
+}
+
+#[dynamo_test]
 fn a_card_that_vanishes_is_not_waited_for(machine: GpuMachine) {
     let mut holder = machine.command(&["--exact", "holding::one"]).spawn().unwrap();
     machine.wait_at("held");

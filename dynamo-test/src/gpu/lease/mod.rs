@@ -23,7 +23,7 @@ use rustix::io::Errno;
 pub(crate) use changes::Changes;
 pub(crate) use record::Record;
 
-use super::nvidia::{Device, Machine, Tree, Usage};
+use super::nvidia::{Device, Machine, NoUsage, Tree, Usage};
 use super::{Card, GpuGrant, Need, Reserved};
 use folder::{Folder, Kept};
 
@@ -83,7 +83,7 @@ pub(crate) struct Leased {
     memory: Vec<Range<u64>>,
     pub(crate) is_reserved: bool,
     /// What is in use, or why that cannot be told; none where it was not asked.
-    pub(crate) usage: Option<Result<Usage, String>>,
+    pub(crate) usage: Option<Result<Usage, NoUsage>>,
 }
 
 /// Of which GPUs NVML is asked what is in use: each question takes its time.
@@ -127,11 +127,8 @@ impl Leases {
     }
 
     /// Tells when leases are given back.
-    pub(crate) fn changes(&self) -> Result<Changes, LeaseError> {
-        Changes::of(&self.folder.path).map_err(|error| LeaseError::Folder {
-            path: self.folder.path.clone(),
-            error: error.to_string(),
-        })
+    pub(crate) fn changes(&self) -> Changes {
+        Changes::of(&self.folder.path)
     }
 
     /// Keeps everybody else on the machine from granting until the session is dropped: be quick.
