@@ -211,6 +211,13 @@ impl Attributes {
                 errors.push(name, message);
             }
         }
+        let visible = self.env.iter().find(|(variable, _)| variable == "CUDA_VISIBLE_DEVICES");
+        if let (Some((_, value)), Some(1..)) = (visible, self.gpus) {
+            errors.push(
+                value,
+                "`CUDA_VISIBLE_DEVICES` is set to the GPUs that the case gets: remove it, or `gpus`",
+            );
+        }
         if function.sig.asyncness.is_none() {
             for name in ["flavor", "worker_threads", "start_paused"].into_iter().filter_map(find) {
                 let message = format!(

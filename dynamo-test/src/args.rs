@@ -27,8 +27,8 @@ Environment:
   DYNAMO_TEST_SERVICE_TIMEOUT                seconds a server may take to become ready (default: 10)
   DYNAMO_TEST_REQUIRE_GPUS=1                 means --require-gpus
   DYNAMO_TEST_GPU_RESIDENTS                  how many cases may share a GPU, if they declare `vram` (default: 2)
-  DYNAMO_TEST_GPU_RESERVE_AFTER              seconds that a case with several GPUs waits for other runs before it
-                                             keeps GPUs free for itself (default: 60)
+  DYNAMO_TEST_GPU_RESERVE_AFTER              seconds that a case waits for other runs' GPUs before it keeps some
+                                             free for itself (default: 60)
   DYNAMO_TEST_GPU_LEASES                     the folder through which all runs and users of the machine share its
                                              GPUs (default: /var/tmp/dynamo-test-gpus)
   DYNAMO_TEST_NVML_LIBRARY                   the NVML library (default: the driver's, libnvidia-ml.so.1)

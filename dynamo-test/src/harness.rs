@@ -70,13 +70,15 @@ fn run(target: &Target, options: Options) -> ExitCode {
     if let Err(violations) = policy::check(&cases) {
         return refuse(&violations);
     }
-    let plan = Plan::new(cases, &selection, gpu::lack);
+    // A list of names is the same on every machine, and nextest asks for it often: it needs no driver.
+    let as_names = options.list && !options.explain && options.format != Some(Format::Json);
+    let plan = Plan::new(cases, &selection, if as_names { |_: &_| None } else { gpu::lack });
     if options.explain {
         return show(&report::explain(&plan));
     }
     if options.list {
-        let as_json = options.format == Some(Format::Json);
-        return show(&if as_json { report::json_list(&plan) } else { report::libtest_list(&plan) });
+        let list = if as_names { report::libtest_list(&plan) } else { report::json_list(&plan) };
+        return show(&list);
     }
     if let Some(missing) = missing_under_nextest(&options, &plan) {
         return refuse(&format!("no case is named {missing}"));
@@ -331,16 +333,20 @@ impl Run {
 }
 
 /// Where the cases run: a case that is alone, by its exact name or because nextest made this process for it, runs
-/// here, where a debugger is.
+/// here, where a debugger is. Not one with GPUs: which ones it gets is known only now, and its process must be
+/// started with them.
 fn place(options: &Options, plan: &Plan) -> Place {
-    if options.exact && plan.running().count() == 1 {
+    let mut running = plan.running();
+    let first = running.next().filter(|_| options.exact && running.next().is_none());
+    let alone = first.map(|planned| &planned.case);
+    if alone.is_some_and(|case| case.definition.gpus == 0) {
         return Place::Alone;
     }
     Place::Workers(WorkerCommand {
         program: own_program(),
         arguments: |_| vec![exec::WORKER_ARGUMENT.into()],
         environment: Vec::new(),
-        capture: !options.no_capture,
+        capture: !options.no_capture && alone.is_none(),
         show_output: options.show_output,
         reuse: true,
     })

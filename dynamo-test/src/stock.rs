@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use crate::args::Options;
 use crate::case::{Registry, policy};
-use crate::exec::{self, Place, Runner, RunnerOptions, WorkerCommand};
+use crate::exec::{self, GpuUse, Outcome, Place, Runner, RunnerOptions, WorkerCommand};
 use crate::gpu;
 use crate::harness::{own_program, random_seed, run_temp};
 use crate::marker::vocabulary::Vocabulary;
@@ -116,7 +116,11 @@ impl Stock {
             return Ok(());
         }
         let runner = if case.needs_own_process() { &self.children } else { &self.here };
-        let finished = runner.run(case, |_| {});
+        let mut finished = runner.run(case, |_| {});
+        let overdrawn = finished.gpus.as_ref().and_then(GpuUse::overdrawn);
+        if let (Some(overdrawn), true, true) = (overdrawn, self.strict, finished.outcome.passed()) {
+            finished.outcome = Outcome::failed(format!("--strict: {overdrawn}"));
+        }
         if let Some(output) = &finished.output {
             print!("{}", output.text);
         }

@@ -4,6 +4,7 @@ mod contention;
 mod detection;
 mod leases;
 mod memory;
+mod stopping;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,19 +1,24 @@
 //! Cases that need GPUs wait here, without a slot, until the scheduler has both for them.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::slots::{Slot, Slots};
 use crate::gpu::{
-    self, Ask, Card, GpuOptions, Lease, LeaseError, Leased, Leases, Need, Reservation,
+    self, Ask, Card, Changes, GpuOptions, Lease, LeaseError, Leased, Leases, Need, Reservation,
 };
 use crate::interrupt;
 use crate::schedule::{Admitted, Queue, worth_reserving};
 
 /// How long what nobody tells (memory that others give back) may stay unnoticed.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// How long others may take to grant a lease before this run goes on without looking.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// How long a card may not answer before it is given up.
+const SILENT_FOR: Duration = Duration::from_secs(10);
 /// When it is first said that cases wait, and how often then.
 const SAY_AFTER: Duration = Duration::from_secs(5);
 const SAY_EVERY: Duration = Duration::from_secs(30);
@@ -32,6 +37,8 @@ pub(super) struct Turns {
     run: String,
     leases: OnceLock<Result<Leases, String>>,
     state: Mutex<State>,
+    /// Whether a case could start if it had a slot. Beside the state, which cases without GPUs never wait for.
+    lacks_slot: AtomicBool,
     decided: Condvar,
 }
 
@@ -44,11 +51,11 @@ struct State {
     next_ticket: u64,
     /// How many more cases come before one starts.
     awaited: usize,
-    /// Whether a case could start if it had a slot.
-    lacks_slot: bool,
     /// Whether a thread looks out for what others give back.
     is_watched: bool,
     said: Option<Instant>,
+    /// Since when which cards do not answer.
+    silent: HashMap<usize, Instant>,
 }
 
 struct Waiting {
@@ -66,6 +73,7 @@ impl Turns {
             run,
             leases: OnceLock::new(),
             state: Mutex::new(State { awaited, ..State::default() }),
+            lacks_slot: AtomicBool::new(false),
             decided: Condvar::new(),
         })
     }
@@ -91,9 +99,16 @@ impl Turns {
                 return turn;
             }
             if !state.is_watched {
-                state.is_watched = true;
                 let turns = Arc::clone(self);
-                thread::spawn(move || turns.watch());
+                let watcher = thread::Builder::new().name("gpus".into());
+                match watcher.spawn(move || turns.watch()) {
+                    Ok(_) => state.is_watched = true,
+                    Err(error) => {
+                        let error = format!("no thread can be started to wait for GPUs: {error}");
+                        self.give_up(&mut state, &error);
+                        continue;
+                    }
+                }
             }
             state = self.decided.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -107,10 +122,15 @@ impl Turns {
     /// Starts what only waited for a slot, now that one was given back. Looking at the GPUs takes its time, so not
     /// after each short case.
     pub(super) fn slot_is_free(&self) {
-        let mut state = self.state();
-        if state.lacks_slot {
-            self.decide(&mut state);
+        if self.lacks_slot.load(Ordering::Acquire) {
+            self.decide(&mut self.state());
         }
+    }
+
+    /// Whether the next slot is for a case with GPUs.
+    fn keep_slot(&self, lacks_slot: bool) {
+        self.lacks_slot.store(lacks_slot, Ordering::Release);
+        self.slots.keep(lacks_slot.into());
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -119,16 +139,11 @@ impl Turns {
 
     /// Looks out for what other runs and other programs give back, as long as somebody waits.
     fn watch(&self) {
-        let changes = self.leases().and_then(|leases| leases.changes().map_err(said));
+        let _end = EndOfWatch(self);
+        // Where there are no leases, the next look says why.
+        let changes = self.leases().map_or_else(|_| Changes::none(), Leases::changes);
         loop {
-            match &changes {
-                Ok(changes) => changes.wait(LOOK_AGAIN),
-                Err(error) => {
-                    let mut state = self.state();
-                    state.is_watched = false;
-                    return self.give_up(&mut state, error);
-                }
-            }
+            changes.wait(LOOK_AGAIN);
             let mut state = self.state();
             match interrupt::told_to_stop() {
                 Some(_) => self.give_up(&mut state, "the run was told to stop"),
@@ -159,7 +174,9 @@ impl Turns {
         if let Err(error) = decided {
             self.give_up(state, &error);
         }
-        self.decided.notify_all();
+        if !state.turns.is_empty() {
+            self.decided.notify_all();
+        }
     }
 
     /// Nobody can have a lease.
@@ -168,12 +185,17 @@ impl Turns {
         for ticket in tickets {
             state.settle(ticket, Err(error.to_owned()));
         }
+        self.keep_slot(false);
         self.decided.notify_all();
     }
 
     fn grant(&self, leases: &Leases, state: &mut State) -> Result<(), LeaseError> {
+        let Some(mut session) = leases.session_within(PATIENCE)? else {
+            // Somebody holds everybody up. Who watches tries again; until then the slots are for others.
+            self.keep_slot(false);
+            return Ok(());
+        };
         let mut slots = self.slots.take_free(state.waiting.len());
-        let mut session = leases.session()?;
         let residents = self.options.residents;
         let leased = session.leased(Ask::WithRoom { residents })?;
         let reservations = state
@@ -194,8 +216,7 @@ impl Turns {
             };
             state.settle(ticket, turn);
         }
-        state.lacks_slot = slots.is_empty() && state.queue.could_admit(&cards, residents);
-        self.slots.keep(state.lacks_slot.into());
+        self.keep_slot(slots.is_empty() && state.queue.could_admit(&cards, residents));
         let others_hold = leased
             .iter()
             .flat_map(|leased| &leased.residents)
@@ -213,6 +234,19 @@ impl Turns {
     }
 }
 
+/// However who watches ends, nobody relies on it any longer.
+struct EndOfWatch<'a>(&'a Turns);
+
+impl Drop for EndOfWatch<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let mut state = self.0.state();
+            state.is_watched = false;
+            self.0.give_up(&mut state, "who looks out for free GPUs has panicked");
+        }
+    }
+}
+
 impl State {
     fn settle(&mut self, ticket: u64, turn: Result<Turn, String>) {
         self.queue.remove(ticket);
@@ -221,42 +255,55 @@ impl State {
         self.turns.insert(ticket, turn);
     }
 
-    /// A card that no longer answers would be waited for forever.
+    /// A card that no longer answers would be waited for forever. One that was lost never will; of another it takes
+    /// more than one failure to say so.
     fn refuse_what_broken_cards_cannot_meet(&mut self, cards: &[Card], leased: &[Leased]) {
-        let broken: Vec<String> = leased
-            .iter()
-            .zip(cards)
-            .filter_map(|(leased, card)| {
-                let why = leased.usage.as_ref()?.as_ref().err()?;
-                Some(format!("a GPU ({}) is no longer usable: {why}", card.name))
-            })
-            .collect();
+        let mut broken = Vec::new();
+        for (position, (leased, card)) in leased.iter().zip(cards).enumerate() {
+            match &leased.usage {
+                Some(Err(error)) => {
+                    let since = self.silent.entry(position).or_insert_with(Instant::now);
+                    if error.is_lost || since.elapsed() >= SILENT_FOR {
+                        let name = &card.name;
+                        broken.push((
+                            position,
+                            format!("a GPU ({name}) is no longer usable: {error}"),
+                        ));
+                    }
+                }
+                Some(Ok(_)) => drop(self.silent.remove(&position)),
+                None => {}
+            }
+        }
         if broken.is_empty() {
             return;
         }
+        let (places, why): (Vec<usize>, Vec<String>) = broken.into_iter().unzip();
         let sound = |need: &Need| {
-            let pairs = leased.iter().zip(cards);
-            let is_sound = |leased: &Leased| !matches!(leased.usage, Some(Err(_)));
-            pairs.filter(|(leased, card)| is_sound(leased) && card.suits(need)).count()
+            let suits =
+                |position: &usize| !places.contains(position) && cards[*position].suits(need);
+            (0..cards.len()).filter(suits).count()
         };
+        let why = why.join(", ");
         let hopeless: Vec<(u64, String)> = self
             .queue
             .waiting()
             .filter(|(_, need)| sound(need) < need.count as usize)
-            .map(|(ticket, need)| (ticket, format!("it needs {need}, and {}", broken.join(", "))))
+            .map(|(ticket, need)| (ticket, format!("it needs {need}, and {why}")))
             .collect();
         for (ticket, error) in hopeless {
             self.settle(ticket, Err(error));
         }
     }
 
-    /// The first case that needs several GPUs, has waited so long, and keeps none free yet.
+    /// The first case that has waited so long and keeps no card free yet. One card may be as hard to get as several:
+    /// others that share it come and go, and never leave it as a whole.
     fn has_waited_long(&self, so_long: Duration) -> Option<(u64, Need)> {
-        let mut wide = self.queue.waiting().filter(|(ticket, need)| {
+        let mut long = self.queue.waiting().filter(|(ticket, _)| {
             let waiting = &self.waiting[ticket];
-            need.count > 1 && waiting.reservation.is_none() && waiting.since.elapsed() >= so_long
+            waiting.reservation.is_none() && waiting.since.elapsed() >= so_long
         });
-        wide.next().map(|(ticket, need)| (ticket, need.clone()))
+        long.next().map(|(ticket, need)| (ticket, need.clone()))
     }
 
     /// Says now and then what waits for what.

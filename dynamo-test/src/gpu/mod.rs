@@ -23,7 +23,7 @@ mod status;
 #[cfg(all(feature = "gpu", target_os = "linux"))]
 pub use card::{Card, Reserved};
 #[cfg(all(feature = "gpu", target_os = "linux"))]
-pub(crate) use lease::{Ask, Lease, LeaseError, Leased, Leases, Reservation};
+pub(crate) use lease::{Ask, Changes, Lease, LeaseError, Leased, Leases, Reservation};
 #[cfg(all(feature = "gpu", target_os = "linux"))]
 pub(crate) use nvidia::{Machine, lack, machine};
 #[cfg(all(feature = "gpu", target_os = "linux"))]

@@ -5,7 +5,7 @@ use std::time::Duration;
 pub(crate) struct GpuOptions {
     /// How many cases a card may bear.
     pub(crate) residents: u32,
-    /// How long a case that needs several GPUs waits for other runs before it keeps cards free for itself.
+    /// How long a case waits for other runs before it keeps cards free for itself.
     pub(crate) reserve_after: Duration,
 }
 

@@ -1,11 +1,13 @@
 //! How long cases took in earlier runs.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
 
 use crate::case::Case;
 
@@ -55,11 +57,14 @@ fn read(path: &Path) -> BTreeMap<String, f64> {
 
 /// Adds to what is in the file now, which a run beside ours may have written.
 fn write(path: &Path, new: &BTreeMap<String, f64>) -> io::Result<()> {
-    let mut all = read(path);
-    all.extend(new.iter().map(|(case, seconds)| (case.clone(), *seconds)));
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
+    // Beside the file, which is replaced: two runs that end at once both add to it.
+    let lock = File::options().create(true).append(true).open(path.with_extension("lock"))?;
+    rustix::io::retry_on_intr(|| flock(&lock, FlockOperation::LockExclusive))?;
+    let mut all = read(path);
+    all.extend(new.iter().map(|(case, seconds)| (case.clone(), *seconds)));
     let unfinished = path.with_extension(format!("{}.new", std::process::id()));
     fs::write(&unfinished, serde_json::to_vec_pretty(&all)?)?;
     fs::rename(unfinished, path)

@@ -80,6 +80,8 @@ fn place(ticket: u64, need: &Need, cards: &[Card], residents: u32) -> Option<Vec
     }
     open.sort_by_key(|position| cards[*position].free_mib);
     open.truncate(count);
+    // As `nvidia-smi` lists them, so that the case's device 0 is the first of them.
+    open.sort_unstable();
     Some(open)
 }
 
@@ -151,6 +153,14 @@ mod tests {
         queue.push(1, shared(1, 30), 1.0);
         let mut cards = vec![card(80), card(40), card(20)];
         assert_eq!(queue.admit(&mut cards, 2, 9)[0].cards, [1]);
+    }
+
+    #[dynamo_test]
+    fn the_cards_of_a_case_are_in_their_order() {
+        let mut queue = Queue::default();
+        queue.push(1, shared(2, 30), 1.0);
+        let mut cards = vec![card(80), card(60), card(40)];
+        assert_eq!(queue.admit(&mut cards, 2, 9)[0].cards, [1, 2]);
     }
 
     #[dynamo_test]

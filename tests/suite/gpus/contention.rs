@@ -25,7 +25,7 @@ const CASES: [&str; 6] = [
 const MEMORY_MIB: u64 = 81_559;
 const RESIDENTS: usize = 2;
 
-/// What a process holds, by GPU, in MiB.
+/// What a run holds, by GPU, in MiB.
 type Held = HashMap<String, u64>;
 
 /// Follows the log: a lease is longer than what is between its two lines, so what overlaps there has overlapped.
@@ -37,13 +37,13 @@ fn check(log: &[String]) -> Result<usize, TestCaseError> {
         let mut words = line.split(' ');
         match (words.next(), words.next()) {
             // It was about to be killed.
-            (Some("taken"), Some(pid)) if killed.contains(pid) => {}
-            (Some("taken"), Some(pid)) => {
+            (Some("taken"), Some(holder)) if killed.contains(holder) => {}
+            (Some("taken"), Some(holder)) => {
                 let held = words.filter_map(|word| {
                     let (uuid, memory) = word.split_once('=')?;
                     Some((uuid.to_owned(), memory.parse().ok()?))
                 });
-                holders.insert(pid, held.collect());
+                holders.insert(holder, held.collect());
                 taken += 1;
                 for uuid in (0..8).map(|index| format!("GPU-{index}")) {
                     let on_it: Vec<u64> =
@@ -52,12 +52,12 @@ fn check(log: &[String]) -> Result<usize, TestCaseError> {
                     prop_assert!(on_it.iter().sum::<u64>() <= MEMORY_MIB, "{line}: {on_it:?}");
                 }
             }
-            (Some("given"), Some(pid)) => {
-                holders.remove(pid);
+            (Some("given"), Some(holder)) => {
+                holders.remove(holder);
             }
-            (Some("killed"), Some(pid)) => {
-                holders.remove(pid);
-                killed.insert(pid);
+            (Some("killed"), Some(holder)) => {
+                holders.remove(holder);
+                killed.insert(holder);
             }
             _ => prop_assert!(false, "a torn line: {line}"),
         }
@@ -66,9 +66,14 @@ fn check(log: &[String]) -> Result<usize, TestCaseError> {
     Ok(taken)
 }
 
-fn start(machine: &GpuMachine, case: &str) -> Child {
+fn start(machine: &GpuMachine, case: &str, holder: usize) -> Child {
     let mut command = machine.command(&["--exact", case]);
-    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    command
+        .env("HOLDER", holder.to_string())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
 }
 
 #[dynamo_test]
@@ -88,12 +93,14 @@ fn no_card_is_ever_overcommitted_and_nobody_waits_forever(machine: GpuMachine, i
         log.set_len(0).unwrap();
         let mut children: Vec<(Child, bool)> = wanted
             .iter()
-            .map(|(case, is_killed)| (start(&machine, CASES[*case]), *is_killed))
+            .enumerate()
+            .map(|(holder, (case, is_killed))| (start(&machine, CASES[*case], holder), *is_killed))
             .collect();
         // By now some have finished, some hold a lease, and some wait for one.
-        for (child, _) in children.iter_mut().filter(|(_, is_killed)| *is_killed) {
+        let killed = children.iter_mut().enumerate().filter(|(_, (_, is_killed))| *is_killed);
+        for (holder, (child, _)) in killed {
             // Before it is: from here on its lease may go to others.
-            log.write_all(format!("killed {}\n", child.id()).as_bytes()).unwrap();
+            log.write_all(format!("killed {holder}\n").as_bytes()).unwrap();
             child.kill().unwrap();
         }
         for (child, is_killed) in &mut children {

@@ -88,6 +88,12 @@ fn a_card_that_cannot_be_used_is_named_with_its_reason(machine: GpuMachine) {
         reason(&machine, "needs::two_large", &[]),
         "needs 2 GPUs (60 GiB each), this machine has 1; GPU 1 cannot be used: it is in MIG mode, and whole GPUs are leased"
     );
+    let visible = [("CUDA_VISIBLE_DEVICES", "GPU-1,GPU-0")];
+    assert_eq!(
+        reason(&machine, "needs::small", &visible),
+        "",
+        "it does not hide what is behind it"
+    );
     for (failure, said) in [
         (Failure::GpuLost, "it has fallen off the bus"),
         (Failure::NoPermission, "this user may not use it"),
@@ -141,7 +147,7 @@ fn skips_for_want_of_gpus_can_be_failures(machine: GpuMachine) {
 
 #[dynamo_test]
 fn nvml_is_not_started_for_cases_without_gpus(machine: GpuMachine) {
-    machine.run(&["--list", "-m", "gpus_needed_0"]);
+    assert!(machine.run(&["--list"]).stdout.contains("needs::three_gpus: test"));
     assert_eq!(machine.run(&["-m", "gpus_needed_0", "environment"]).code, Some(0));
     assert!(!was_started(machine.file()));
     machine.run(&["needs::small"]);

@@ -1,11 +1,12 @@
 //! Who gets which GPU when, across cases, runs and their deaths.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::process::{Command, Stdio};
 
 use dynamo_test::prelude::*;
 use nvml_stand_in::{Failure, Machine};
+use rustix::fs::{CWD, FileType, Mode};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::GpuMachine;
@@ -23,7 +24,12 @@ fn a_case_sees_its_gpus_and_no_other(machine: GpuMachine) {
 
 #[dynamo_test]
 fn a_case_that_runs_alone_sees_its_gpus_and_no_other(machine: GpuMachine) {
-    for case in ["environment::without_gpus", "environment::one_gpu", "environment::two_gpus"] {
+    for case in [
+        "environment::without_gpus",
+        "environment::one_gpu",
+        "environment::two_gpus",
+        "environment::process_was_started_with_it",
+    ] {
         let ran = machine.run(&["--exact", case]);
         assert_eq!(ran.code, Some(0), "{}", ran.stdout);
     }
@@ -140,6 +146,41 @@ fn a_wide_case_that_waited_long_keeps_cards_free_from_other_runs(machine: GpuMac
 }
 
 #[dynamo_test]
+fn a_case_that_wants_one_card_for_itself_keeps_it_free_in_the_end_too(machine: GpuMachine) {
+    machine.becomes(&Machine::of(1));
+    let mut holder = machine.command(&["--exact", "holding::one"]).spawn().unwrap();
+    machine.wait_at("held");
+    let mut narrow = machine
+        .command(&["--exact", "holding::narrow"])
+        .env("DYNAMO_TEST_GPU_RESERVE_AFTER", "0.001")
+        .spawn()
+        .unwrap();
+    let is_kept = || machine.run(&["--gpu-status"]).stdout.contains("kept free for a case");
+    while !is_kept() {}
+    machine.let_go_at("let_go");
+    for child in [&mut holder, &mut narrow] {
+        assert!(child.wait().unwrap().success());
+    }
+}
+
+#[dynamo_test]
+fn a_card_that_does_not_answer_for_a_moment_is_waited_for(machine: GpuMachine) {
+    machine.becomes(&Machine::of(1));
+    let mut holder = machine.command(&["--exact", "holding::one"]).spawn().unwrap();
+    machine.wait_at("held");
+    let mut waiting = machine.command(&["holding::narrow", "holding::tells"]).spawn().unwrap();
+    machine.wait_at("meeting");
+    let mut silent = Machine::of(1);
+    silent.devices[0].failure = Some(Failure::Unknown);
+    machine.becomes(&silent);
+    machine.let_go_at("let_go");
+    assert!(holder.wait().unwrap().success());
+    assert!(machine.run(&["--gpu-status"]).stdout.contains("cannot be used: NVML"));
+    machine.becomes(&Machine::of(1));
+    assert!(waiting.wait().unwrap().success());
+}
+
+#[dynamo_test]
 fn a_card_that_vanishes_is_not_waited_for(machine: GpuMachine) {
     let mut holder = machine.command(&["--exact", "holding::one"]).spawn().unwrap();
     machine.wait_at("held");
@@ -187,4 +228,25 @@ fn a_lease_folder_that_cannot_be_used_is_an_error_that_says_so(machine: GpuMachi
     assert!(failure(machine.file()).contains("which is no folder: remove it"));
     let nowhere = std::path::Path::new("/proc/none/leases");
     assert!(failure(nowhere).contains("$DYNAMO_TEST_GPU_LEASES names another folder"));
+}
+
+#[dynamo_test]
+fn nothing_is_written_through_what_another_user_left_in_the_lease_folder(machine: GpuMachine) {
+    let folder = machine.crates.path("leases");
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, Permissions::from_mode(0o1777)).unwrap();
+    let victim = machine.crates.path("victim");
+    fs::write(&victim, "precious").unwrap();
+    symlink(&victim, folder.join("GPU-0")).unwrap();
+    let failure = || {
+        let ran = machine.run(&["--exact", "needs::small"]);
+        assert_eq!(ran.code, Some(101));
+        ran.failure("needs::small").to_owned()
+    };
+    assert!(failure().contains("GPU-0 cannot be used: it is a symbolic link: remove it"));
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+    fs::remove_file(folder.join("GPU-0")).unwrap();
+    let read_write = Mode::RUSR | Mode::WUSR;
+    rustix::fs::mknodat(CWD, folder.join("GPU-0"), FileType::Fifo, read_write, 0).unwrap();
+    assert!(failure().contains("GPU-0 cannot be used: it is no regular file"));
 }

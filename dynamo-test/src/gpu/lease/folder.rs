@@ -6,6 +6,9 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
 use super::LeaseError;
 
 /// The variable that names another folder.
@@ -58,15 +61,23 @@ impl Folder {
 }
 
 fn open_or_make(path: &Path) -> io::Result<File> {
-    // Never both in one call: Linux (fs.protected_regular) refuses O_CREAT for another user's file in such a folder.
-    let open = || File::options().read(true).write(true).open(path);
+    let mut options = File::options();
+    // A link, which any user may leave here, would have us write to a file of its maker's choice.
+    options.read(true).write(true).mode(0o666).custom_flags(OFlags::NOFOLLOW.bits() as i32);
     loop {
-        match open() {
+        // Never both in one call: Linux (fs.protected_regular) refuses O_CREAT for another user's file in such a
+        // folder.
+        match options.create_new(false).open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::LOOP) => {
+                return Err(io::Error::other("it is a symbolic link: remove it"));
+            }
+            Ok(file) if !file.metadata()?.is_file() => {
+                return Err(io::Error::other("it is no regular file: remove it"));
+            }
             opened => return opened,
         }
-        let made = File::options().read(true).write(true).create_new(true).mode(0o666).open(path);
-        match made {
+        match options.create_new(true).open(path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
             Ok(file) => {
@@ -91,7 +102,7 @@ impl Kept {
     /// Whether the name still means the file; if not, opens what it means now.
     pub(super) fn refresh(&mut self, folder: &Folder) -> Result<bool, LeaseError> {
         let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-        let there = folder.path.join(&self.name).metadata().map(identity);
+        let there = folder.path.join(&self.name).symlink_metadata().map(identity);
         let is_same = matches!(
             (there, self.file.metadata().map(identity)),
             (Ok(there), Ok(ours)) if there == ours

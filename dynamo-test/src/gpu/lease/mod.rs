@@ -14,14 +14,16 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 pub(crate) use changes::Changes;
 pub(crate) use record::Record;
 
-use super::nvidia::{Device, Machine, Tree, Usage};
+use super::nvidia::{Device, Machine, NoUsage, Tree, Usage};
 use super::{Card, GpuGrant, Need, Reserved};
 use folder::{Folder, Kept};
 
@@ -31,6 +33,9 @@ const RESIDENTS: u64 = 1 << 32;
 const MOST_RESIDENTS: u64 = 256;
 /// The byte that keeps a card free for a case that has waited long.
 const RESERVATION: u64 = 1 << 33;
+
+/// How soon it is tried again whether others have granted.
+const RETRY: Duration = Duration::from_millis(1);
 
 /// The part of a card that others may use while it counts as nobody's: the driver itself, and a desktop, take some.
 const QUIET_PART: u64 = 16;
@@ -78,7 +83,7 @@ pub(crate) struct Leased {
     memory: Vec<Range<u64>>,
     pub(crate) is_reserved: bool,
     /// What is in use, or why that cannot be told; none where it was not asked.
-    pub(crate) usage: Option<Result<Usage, String>>,
+    pub(crate) usage: Option<Result<Usage, NoUsage>>,
 }
 
 /// Of which GPUs NVML is asked what is in use: each question takes its time.
@@ -122,21 +127,35 @@ impl Leases {
     }
 
     /// Tells when leases are given back.
-    pub(crate) fn changes(&self) -> Result<Changes, LeaseError> {
-        Changes::of(&self.folder.path).map_err(|error| LeaseError::Folder {
-            path: self.folder.path.clone(),
-            error: error.to_string(),
-        })
+    pub(crate) fn changes(&self) -> Changes {
+        Changes::of(&self.folder.path)
     }
 
     /// Keeps everybody else on the machine from granting until the session is dropped: be quick.
     pub(crate) fn session(&self) -> Result<Session<'_>, LeaseError> {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            let locked = rustix::io::retry_on_intr(|| {
-                flock(&files.grants.file, FlockOperation::LockExclusive)
-            });
-            locked.map_err(|error| self.file_error("grants", &error))?;
+            if let Some(session) = self.session_within(Duration::MAX)? {
+                return Ok(session);
+            }
+        }
+    }
+
+    /// The same, or none where others keep us from it for so long.
+    pub(crate) fn session_within(&self, most: Duration) -> Result<Option<Session<'_>>, LeaseError> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let began = Instant::now();
+        loop {
+            // Waiting in the kernel could not be called off: whoever stands still with the lock would stop every run.
+            match flock(&files.grants.file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {}
+                Err(Errno::INTR) => continue,
+                Err(Errno::WOULDBLOCK) if began.elapsed() >= most => return Ok(None),
+                Err(Errno::WOULDBLOCK) => {
+                    thread::sleep(RETRY);
+                    continue;
+                }
+                Err(error) => return Err(self.file_error("grants", &error)),
+            }
             // Somebody may have removed the file while we waited for the lock, and others lock its successor.
             if files.grants.refresh(&self.folder)? {
                 break;
@@ -146,7 +165,7 @@ impl Leases {
         for card in &mut session.files.cards {
             card.refresh(&self.folder)?;
         }
-        Ok(session)
+        Ok(Some(session))
     }
 
     fn file_error(&self, name: &str, error: &dyn std::fmt::Display) -> LeaseError {

@@ -29,10 +29,15 @@ pub(crate) struct Record {
 impl Record {
     pub(super) fn write(&self, file: &File, place: u64) -> io::Result<()> {
         let mut record = self.clone();
-        // Names are the only part that may be long.
-        shorten(&mut record.run, 300);
-        shorten(&mut record.case, 300);
         let mut bytes = serde_json::to_vec(&record)?;
+        // Names are the only part that may be long, and in JSON a character may take many bytes.
+        let mut most = LENGTH;
+        while bytes.len() > LENGTH {
+            most /= 2;
+            shorten(&mut record.run, most);
+            shorten(&mut record.case, most);
+            bytes = serde_json::to_vec(&record)?;
+        }
         bytes.resize(LENGTH, b' ');
         file.write_all_at(&bytes, place * LENGTH as u64)
     }
@@ -65,8 +70,15 @@ mod tests {
         assert_eq!(Record::read(&file, 3), Some(record));
         assert_eq!(Record::read(&file, 2), None);
 
-        let long = Record { case: "\u{1}".repeat(10_000), ..Record::default() };
-        long.write(&file, 3).unwrap();
-        assert!(Record::read(&file, 3).is_some_and(|read| long.case.starts_with(&read.case)));
+        let long = |letter: &str| Record {
+            run: letter.repeat(10_000),
+            case: letter.repeat(10_000),
+            ..Record::default()
+        };
+        for long in ["a", "ö", "\u{1f980}", "\u{1}"].map(long) {
+            long.write(&file, 3).unwrap();
+            let read = Record::read(&file, 3).expect("the record reads back");
+            assert!(!read.case.is_empty() && long.case.starts_with(&read.case));
+        }
     }
 }

@@ -35,6 +35,8 @@ pub(crate) struct Device {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Unusable {
     pub(crate) index: u32,
+    /// Unless not even that can be told.
+    pub(crate) uuid: Option<String>,
     pub(crate) why: String,
 }
 
@@ -45,6 +47,15 @@ pub(crate) struct Usage {
     pub(crate) used_mib: u64,
     /// The processes that compute on it, with what each uses where NVML can tell.
     pub(crate) processes: Vec<(u32, Option<u64>)>,
+}
+
+/// Why it cannot be told what of a GPU is in use.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub(crate) struct NoUsage {
+    why: String,
+    /// Whether it will not be told later either.
+    pub(crate) is_lost: bool,
 }
 
 /// Why no GPU is known.
@@ -91,7 +102,10 @@ impl Driver {
     }
 
     fn device(&self, index: u32) -> Result<Device, Unusable> {
-        let unusable = |why: String| Unusable { index, why };
+        let unusable = |why: String| {
+            let uuid = self.nvml.device_by_index(index).and_then(|handle| handle.uuid());
+            Unusable { index, uuid: uuid.ok(), why }
+        };
         let found = || {
             let handle = self.nvml.device_by_index(index)?;
             let capability = handle.cuda_compute_capability()?;
@@ -115,7 +129,7 @@ impl Driver {
     }
 
     /// What of a GPU is in use now; the error says why that cannot be told.
-    pub(crate) fn usage(&self, uuid: &str) -> Result<Usage, String> {
+    pub(crate) fn usage(&self, uuid: &str) -> Result<Usage, NoUsage> {
         let usage = || {
             let handle = self.nvml.device_by_uuid(uuid)?;
             let memory = handle.memory_info()?;
@@ -128,7 +142,10 @@ impl Driver {
                     .collect(),
             })
         };
-        usage().map_err(|error: NvmlError| describe(&error))
+        usage().map_err(|error: NvmlError| NoUsage {
+            why: describe(&error),
+            is_lost: matches!(error, NvmlError::GpuLost),
+        })
     }
 
     /// What the processes that `belongs` knows use of a GPU, in MiB; `None` where NVML cannot tell.

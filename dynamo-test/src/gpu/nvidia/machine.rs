@@ -55,7 +55,7 @@ impl Machine {
             let such = if suitable == 0 { "none".into() } else { suitable.to_string() };
             lack.push_str(&format!(", of which {such} will do"));
         }
-        for Unusable { index, why } in &self.unusable {
+        for Unusable { index, why, .. } in &self.unusable {
             lack.push_str(&format!("; GPU {index} cannot be used: {why}"));
         }
         if let Some(limit) = &self.limit {

@@ -5,6 +5,6 @@ mod machine;
 mod processes;
 mod visible;
 
-pub(crate) use driver::{Device, Usage};
+pub(crate) use driver::{Device, NoUsage, Usage};
 pub(crate) use machine::{Machine, lack, machine};
 pub(crate) use processes::Tree;

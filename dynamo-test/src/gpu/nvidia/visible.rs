@@ -60,10 +60,14 @@ impl Surroundings {
 }
 
 fn is_unusable(entry: &str, unusable: &[Unusable]) -> bool {
-    let index = entry.parse::<u32>();
-    index.is_ok_and(|index| unusable.iter().any(|device| device.index == index))
+    let index = entry.parse::<u32>().ok();
+    let bears_it = |uuid: &str| entry.starts_with("GPU-") && uuid.starts_with(entry);
+    unusable
+        .iter()
+        .any(|device| index == Some(device.index) || device.uuid.as_deref().is_some_and(bears_it))
 }
 
+/// The device of this index, this UUID, or the only UUID that begins so.
 fn device_of<'a>(entry: &str, devices: &'a [Device]) -> Option<&'a Device> {
     if let Ok(index) = entry.parse::<u32>() {
         return devices.iter().find(|device| device.index == index);
@@ -92,7 +96,7 @@ mod tests {
     }
 
     fn unusable() -> Vec<Unusable> {
-        vec![Unusable { index: 2, why: "it is in MIG mode".into() }]
+        vec![Unusable { index: 2, uuid: Some("GPU-cc22".into()), why: "it is in MIG mode".into() }]
     }
 
     fn left_by(surroundings: &Surroundings) -> Vec<u32> {
@@ -110,6 +114,7 @@ mod tests {
         assert_eq!(visible("0,1,3"), [0, 1, 3]);
         assert_eq!(visible("3,0"), [0, 3]);
         assert_eq!(visible("2,3"), [3], "one that is there, but cannot be used");
+        assert_eq!(visible("GPU-cc22,3"), [3], "the same by its UUID");
         assert_eq!(visible("GPU-bb33, 0"), [0, 3]);
         assert_eq!(visible("GPU-bb"), [3]);
         assert!(visible("GPU-aa").is_empty(), "a beginning of two UUIDs");
