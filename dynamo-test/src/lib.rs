@@ -60,6 +60,10 @@ mod report;
 #[cfg(all(feature = "gpu", target_os = "linux"))]
 mod schedule;
 mod select;
+#[cfg_attr(
+    not(all(feature = "nats", feature = "etcd")),
+    allow(dead_code, unused_imports, unused_variables, reason = "each service uses a part of it")
+)]
 mod service;
 mod stock;
 mod target;
