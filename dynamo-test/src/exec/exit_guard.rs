@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// The process in which a case runs; 0 where none does. A process that a test forks is another, and may exit.
 static RUNNING: AtomicU32 = AtomicU32::new(0);
 
+// SAFETY: the C library has both, with these signatures.
 unsafe extern "C" {
     safe fn atexit(callback: extern "C" fn()) -> i32;
     safe fn _exit(status: i32) -> !;
