@@ -275,7 +275,8 @@ impl Run {
         let fails = outcome.fails_the_run() && !informative;
         let printed = finished.output.as_ref().filter(|output| !output.text.is_empty());
         let seed = case.needs.uses_seed().then_some(self.seed);
-        let rerun = self.target.rerun(name, seed, case.definition.ignore.is_some(), self.strict);
+        let rerun = (!outcome.passed())
+            .then(|| self.target.rerun(name, seed, case.definition.ignore.is_some(), self.strict));
         let event = FinishedCase {
             case: name,
             outcome,
@@ -287,7 +288,7 @@ impl Run {
             traces: &finished.traces,
             kept: finished.kept.as_deref(),
             gpus: finished.gpus.as_ref(),
-            rerun: (!outcome.passed()).then_some(&rerun),
+            rerun: rerun.as_ref(),
         };
         let text = fails.then(|| failure_text(&event));
         self.record.write(&Event::Finished(event));

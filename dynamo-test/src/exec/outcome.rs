@@ -81,8 +81,8 @@ impl Outcome {
         self.fails_the_run() || matches!(self, Self::Quarantined { .. })
     }
 
-    /// What the case's own expectations make of it. `today` is a date as the attribute writes it: `2027-01-31`.
-    pub(crate) fn expected_by(self, definition: &Definition, today: &str) -> Self {
+    /// What the case's own expectations make of it. `today` tells the date as the attribute writes it: `2027-01-31`.
+    pub(crate) fn expected_by(self, definition: &Definition, today: fn() -> String) -> Self {
         match (definition.xfail, definition.quarantine) {
             (Some(Xfail { reason, strict }), _) => match self {
                 Self::Passed => Self::XPassed { reason: reason.into(), strict },
@@ -92,7 +92,7 @@ impl Outcome {
                 other => other,
             },
             (None, Some(Quarantine { ticket, until })) if self.fails_the_run() => {
-                if today < until {
+                if *today() < *until {
                     let reason = format!("{ticket}, until {until}");
                     return Self::Quarantined { reason, message: self.headline() };
                 }

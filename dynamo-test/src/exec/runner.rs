@@ -236,7 +236,7 @@ impl Runner {
                 self.gpus.slot_is_free();
             }
         }
-        let outcome = attempt.outcome.expected_by(case.definition, &today());
+        let outcome = attempt.outcome.expected_by(case.definition, today);
         let left = (case.needs.uses_temp_dir() && temp.exists()).then_some(temp);
         let kept = left.filter(|folder| {
             let is_of_interest = outcome.is_a_failure();
