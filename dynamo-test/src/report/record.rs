@@ -112,9 +112,14 @@ pub(crate) fn home() -> PathBuf {
         return std::path::absolute(&folder).unwrap_or(folder.into());
     }
     let program = env::current_exe().unwrap_or_default();
-    // Cargo marks the target directory with this file.
-    let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").exists());
-    target.map_or_else(env::temp_dir, Into::into).join("dynamo-test")
+    target_directory(&program).map_or_else(env::temp_dir, Into::into).join("dynamo-test")
+}
+
+/// Cargo's target directory, in which a program was built. Cargo leaves the first of these files in one that it made
+/// itself, the second in every one, also one that was there before.
+fn target_directory(program: &Path) -> Option<&Path> {
+    let marks = ["CACHEDIR.TAG", ".rustc_info.json"];
+    program.ancestors().find(|folder| marks.iter().any(|mark| folder.join(mark).exists()))
 }
 
 /// Removes the folders of the oldest runs that are over.
@@ -141,4 +146,20 @@ fn is_going_on(folder: &Path) -> bool {
 
 fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+
+    #[dynamo_test]
+    fn a_target_directory_is_found_whoever_made_it(folder: TempDir) {
+        let program = folder.path().join("target/debug/deps/suite-0123");
+        assert_eq!(target_directory(&program), None);
+        let target = folder.path().join("target");
+        fs::create_dir(&target).unwrap();
+        fs::write(target.join(".rustc_info.json"), "{}").unwrap();
+        assert_eq!(target_directory(&program), Some(&*target));
+    }
 }
