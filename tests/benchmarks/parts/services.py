@@ -1,0 +1,85 @@
+"""Real servers: how soon a case has one, and what a case that uses both costs."""
+
+import json
+import pathlib
+import subprocess
+import tempfile
+
+from ..crates import OUR_DEPENDENCY, build, functions, make_crate
+from ..numbers import Unmeasured
+from ..programs import ROOT, WORK, run
+
+CASES = 60
+
+SERVICES = """
+use dynamo_test::prelude::*;
+
+dynamo_test::main!();
+
+#[dynamo_test]
+fn ready_none() {}
+
+#[dynamo_test]
+fn ready_nats(_nats: Nats) {}
+
+#[dynamo_test]
+fn ready_etcd(_etcd: Etcd) {}
+
+type Tested = Result<(), Box<dyn std::error::Error>>;
+
+async fn use_both(nats: Nats, etcd: Etcd) -> Tested {
+    let jetstream = async_nats::jetstream::new(async_nats::connect(nats.url()).await?);
+    let stream = async_nats::jetstream::stream::Config {
+        name: "events".into(),
+        subjects: vec!["events.>".into()],
+        ..Default::default()
+    };
+    jetstream.create_stream(stream).await?;
+    etcd_client::Client::connect(etcd.endpoints(), None).await?.put("key", "value", None).await?;
+    Ok(())
+}
+"""
+
+
+def measure(numbers, _):
+    names = ["DYNAMO_TEST_NATS_SERVER", "DYNAMO_TEST_ETCD", "PROTOC"]
+    script = '. tests/tools.sh >&2 && for name; do eval "echo \\$$name"; done'
+    tools = subprocess.run(["sh", "-c", script, "sh", *names], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    if tools.returncode != 0:
+        raise Unmeasured("tests/tools.sh did not find or install the servers")
+    programs = dict(zip(names, tools.stdout.splitlines()))
+    function = "async fn NAME(nats: Nats, etcd: Etcd) -> Tested {\n    use_both(nats, etcd).await\n}"
+    binary = build(make_crate("services", [
+        OUR_DEPENDENCY,
+        'async-nats = { version = "0.51", default-features = false, features = ["jetstream", "ring"] }',
+        'etcd-client = { version = "0.21", default-features = false }',
+    ], functions(CASES, "dynamo_test", function, SERVICES), harness=False), **programs)
+
+    def recorded(select, count):
+        """A run, and when what happened in it, by the events that the harness records."""
+        with tempfile.TemporaryDirectory(dir=WORK) as runs:
+            done = run([binary, select, "--test-threads", "2"], WORK, f"{count} passed",
+                       DYNAMO_TEST_DIR=runs, **programs)
+            events = map(json.loads, next(pathlib.Path(runs).glob("runs/*/events.jsonl")).read_text().splitlines())
+        times = {}
+        for event in events:
+            times.setdefault(event["event"], []).append(event["time"])
+        return done, times
+
+    def start(service):
+        """From the case's turn until a worker has it, that is, until its server was ready: without what the same takes
+        where no server is needed (a worker's start, most of it)."""
+        found = {}
+        for select in (service, "none"):
+            done, times = recorded(f"ready_{select}", 1)
+            found[select] = {"start": times["started"][0] - times["decided"][-1], "start to stop": done.wall * 1e3}
+        return {metric: value - found["none"][metric] for metric, value in found[service].items()}
+
+    def use(_):
+        done, times = recorded("case_", CASES)
+        settled = (times["finished"][-1] - times["finished"][0]) / (CASES - 1)
+        return {"a case": settled, "a case, with starts": done.wall * 1e3 / CASES}
+
+    numbers.measure("services", 11, ["nats", "etcd"], start, {"start": "ms", "start to stop": "ms"})
+    numbers.measure("services", 7, ["both"], use, {"a case": "ms", "a case, with starts": "ms"},
+                    notes={"both": f"{CASES} cases on 2 threads"})
