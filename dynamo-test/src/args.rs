@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use libtest_mimic::{ColorSetting, FormatSetting};
 
+use crate::config::{self, Limit};
 use crate::gpu::GpuOptions;
 use crate::variables::{self, BadVariable};
 
@@ -22,22 +23,21 @@ Examples:
 Environment:
   DYNAMO_TEST_LIFECYCLE, DYNAMO_TEST_MARK, DYNAMO_TEST_SKIP (names, separated by spaces),
   DYNAMO_TEST_GPUS, DYNAMO_TEST_MAX_VRAM, DYNAMO_TEST_STRICT=1, DYNAMO_TEST_SEED and RUST_TEST_THREADS mean what the
-  flags mean; a flag wins.
+  flags mean; so do DYNAMO_TEST_TIMEOUT and DYNAMO_TEST_CONFIG. A flag wins.
   DYNAMO_TEST_NATS_SERVER, DYNAMO_TEST_ETCD  the server programs, where they are not in PATH
-  DYNAMO_TEST_SERVICE_TIMEOUT                seconds a server may take to become ready (default: 10)
+  DYNAMO_TEST_SERVICE_TIMEOUT                seconds a server may take to become ready
   DYNAMO_TEST_REQUIRE_GPUS=1                 means --require-gpus
-  DYNAMO_TEST_GPU_RESIDENTS                  how many cases may share a GPU, if they declare `vram` (default: 2)
+  DYNAMO_TEST_GPU_RESIDENTS                  how many cases may share a GPU, if they declare `vram`
   DYNAMO_TEST_GPU_RESERVE_AFTER              seconds that a case waits for other runs' GPUs before it keeps some
-                                             free for itself (default: 60)
+                                             free for itself
   DYNAMO_TEST_GPU_LEASES                     the folder through which all runs and users of the machine share its
                                              GPUs (default: /var/tmp/dynamo-test-gpus)
   DYNAMO_TEST_NVML_LIBRARY                   the NVML library (default: the driver's, libnvidia-ml.so.1)
   DYNAMO_TEST_DIR                            where records of runs and lock files go (default: dynamo-test in the target folder)
 
-Exit codes: 0 all is well, 101 a case failed, 2 the command line or a case's declaration is wrong.";
+What a project sets for all its runs stands in dynamo-test.toml; flags and variables win over it.
 
-/// How long a server may take to become ready.
-const DEFAULT_SERVICE_TIMEOUT: Duration = Duration::from_secs(10);
+Exit codes: 0 all is well, 101 a case failed, 2 the command line or a case's declaration is wrong.";
 
 /// What the user asked for.
 #[derive(Debug, Parser)]
@@ -115,9 +115,13 @@ pub(crate) struct Options {
     #[arg(long, help_heading = "Running")]
     pub(crate) isolate: bool,
 
-    /// Give a case that sets no timeout itself this much time, as in "90 s"
-    #[arg(long, value_name = "TIME", help_heading = "Running", value_parser = duration)]
-    pub(crate) timeout: Option<Duration>,
+    /// Give a case that sets no timeout itself this much time, as in "90 s"; or "none"
+    #[arg(long, value_name = "TIME", help_heading = "Running")]
+    pub(crate) timeout: Option<Limit>,
+
+    /// Read this file in place of the nearest dynamo-test.toml
+    #[arg(long, value_name = "FILE", help_heading = "Running")]
+    pub(crate) config: Option<PathBuf>,
 
     /// Fail a case that would be skipped because this machine lacks something, or that leaves traces in its process
     #[arg(long, help_heading = "Running")]
@@ -166,16 +170,20 @@ pub(crate) struct Options {
     report_time: Option<Option<String>>,
 
     /// How long a server may take to become ready; from the environment only.
-    #[arg(skip = DEFAULT_SERVICE_TIMEOUT)]
-    pub(crate) service_timeout: Duration,
+    #[arg(skip)]
+    service_timeout: Option<Duration>,
 
     /// Names that were asked for elsewhere: the stock harness has its own command line.
     #[arg(skip)]
     pub(crate) asked_for: Vec<String>,
 
-    /// How GPUs are shared; from the environment only.
+    /// How many cases may share a GPU; from the environment only.
     #[arg(skip)]
-    pub(crate) gpu_sharing: GpuOptions,
+    gpu_residents: Option<NonZeroU32>,
+
+    /// How long a case waits for other runs' GPUs before it keeps some free; from the environment only.
+    #[arg(skip)]
+    gpu_reserve_after: Option<Duration>,
 
     /// Whether the expression or lifecycle came from the environment; for messages.
     #[arg(skip)]
@@ -256,17 +264,13 @@ impl Options {
         }
         self.strict = self.strict || switch("DYNAMO_TEST_STRICT", variable)?;
         self.require_gpus = self.require_gpus || switch("DYNAMO_TEST_REQUIRE_GPUS", variable)?;
-        if let Some(timeout) = seconds("DYNAMO_TEST_SERVICE_TIMEOUT", variable)? {
-            self.service_timeout = timeout;
-        }
-        if let Some(after) = seconds("DYNAMO_TEST_GPU_RESERVE_AFTER", variable)? {
-            self.gpu_sharing.reserve_after = after;
-        }
-        let residents: Option<NonZeroU32> =
+        let time = "a time with its unit, as in \"90 s\", or none";
+        self.timeout = or_variable(self.timeout, "DYNAMO_TEST_TIMEOUT", time, variable)?;
+        self.config = self.config.or_else(|| variable("DYNAMO_TEST_CONFIG").map(PathBuf::from));
+        self.service_timeout = seconds("DYNAMO_TEST_SERVICE_TIMEOUT", variable)?;
+        self.gpu_reserve_after = seconds("DYNAMO_TEST_GPU_RESERVE_AFTER", variable)?;
+        self.gpu_residents =
             or_variable(None, "DYNAMO_TEST_GPU_RESIDENTS", "a number, 1 or more", variable)?;
-        if let Some(residents) = residents {
-            self.gpu_sharing.residents = residents.get();
-        }
         self.gpus = or_variable(self.gpus, "DYNAMO_TEST_GPUS", "a number of GPUs", variable)?;
         let memory = "an amount of memory with its unit, as in \"24 GiB\"";
         self.max_vram = or_variable(self.max_vram, "DYNAMO_TEST_MAX_VRAM", memory, variable)?;
@@ -277,6 +281,19 @@ impl Options {
             self.no_capture = variable("RUST_TEST_NOCAPTURE").is_some_and(|value| value != "0");
         }
         Ok(self)
+    }
+
+    /// How the cases share the machine's GPUs.
+    pub(crate) fn gpu_options(&self, configured: &config::Gpus) -> GpuOptions {
+        GpuOptions {
+            residents: self.gpu_residents.unwrap_or(configured.residents).get(),
+            reserve_after: self.gpu_reserve_after.unwrap_or(configured.reserve_after),
+        }
+    }
+
+    /// How long a server may take to become ready.
+    pub(crate) fn service_timeout(&self, configured: &config::Services) -> Duration {
+        self.service_timeout.unwrap_or(configured.ready_within)
     }
 
     /// The format that libtest-mimic prints the run in.
@@ -294,16 +311,6 @@ impl Options {
             None | Some(Color::Auto) => ColorSetting::Auto,
             Some(Color::Always) => ColorSetting::Always,
             Some(Color::Never) => ColorSetting::Never,
-        }
-    }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        Ok(_) => Err("it takes more than nothing".into()),
-        Err(error) => {
-            Err(format!("it takes a time with its unit, \"90 s\" or \"5 min\" ({error})"))
         }
     }
 }

@@ -15,7 +15,8 @@ use libtest_mimic::{Arguments, Completion, Conclusion, Failed, Trial};
 
 use crate::args::{Format, Options};
 use crate::case::{Case, Registry, policy};
-use crate::exec::{self, GpuUse, Outcome, Place, Runner, RunnerOptions, WorkerCommand};
+use crate::config::Config;
+use crate::exec::{self, Deadlines, GpuUse, Outcome, Place, Runner, RunnerOptions, WorkerCommand};
 use crate::marker::vocabulary::Vocabulary;
 use crate::marker::{Lifecycle, builtin};
 use crate::report::{self, Event, FinishedCase, Record, Selected, failure_text};
@@ -86,7 +87,10 @@ fn run(target: &Target, options: Options) -> ExitCode {
     if let Some(Err(error)) = options.logfile.as_ref().map(std::fs::File::create) {
         return refuse(&format!("--logfile cannot be written: {error}"));
     }
-    execute(target, &options, &selection, plan)
+    match Config::load(options.config.as_deref()) {
+        Ok(config) => execute(target, &options, &config, &selection, plan),
+        Err(error) => refuse(&error),
+    }
 }
 
 /// Prints a listing. Whoever closes the pipe early has seen enough.
@@ -116,7 +120,13 @@ struct Run {
     lifecycle: Option<Lifecycle>,
 }
 
-fn execute(target: &Target, options: &Options, selection: &Selection, mut plan: Plan) -> ExitCode {
+fn execute(
+    target: &Target,
+    options: &Options,
+    config: &Config,
+    selection: &Selection,
+    mut plan: Plan,
+) -> ExitCode {
     let started = Instant::now();
     let record = Record::create(&report::home().join("runs"));
     let slots = options.test_threads.map_or_else(default_threads, NonZeroUsize::get);
@@ -146,14 +156,14 @@ fn execute(target: &Target, options: &Options, selection: &Selection, mut plan: 
         slots,
         place,
         isolate: options.isolate,
-        timeout: options.timeout,
+        deadlines: Deadlines { timeout: options.timeout, configured: config.timeouts },
         serial: report::home().join("serial"),
         seed,
         temp: run_temp(),
-        service_timeout: options.service_timeout,
+        service_timeout: options.service_timeout(&config.services),
         outputs: record.folder().join("output"),
         name: format!("{} {}", target.package, target.flags()),
-        gpus: options.gpu_sharing,
+        gpus: options.gpu_options(&config.gpus),
         gpu_cases: crowd.awaited,
         durations: durations_file(target),
     });

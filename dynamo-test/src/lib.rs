@@ -49,6 +49,7 @@ extern crate self as dynamo_test;
 
 mod args;
 mod case;
+mod config;
 mod exec;
 mod fixture;
 mod gpu;

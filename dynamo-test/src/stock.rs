@@ -7,7 +7,8 @@ use std::sync::LazyLock;
 
 use crate::args::Options;
 use crate::case::{Registry, policy};
-use crate::exec::{self, GpuUse, Outcome, Place, Runner, RunnerOptions, WorkerCommand};
+use crate::config::Config;
+use crate::exec::{self, Deadlines, GpuUse, Outcome, Place, Runner, RunnerOptions, WorkerCommand};
 use crate::gpu;
 use crate::harness::{own_program, random_seed, run_temp};
 use crate::marker::vocabulary::Vocabulary;
@@ -60,6 +61,7 @@ impl Stock {
             Selection::new(&options, &Vocabulary::collect()).map_err(|error| error.to_string())?;
         let cases = Registry::collect().cases();
         policy::check(&cases)?;
+        let config = Config::load(options.config.as_deref()).map_err(|error| error.to_string())?;
         let seed = options.seed.unwrap_or_else(random_seed);
         let runner = |place| {
             Runner::new(RunnerOptions {
@@ -67,14 +69,14 @@ impl Stock {
                 slots: usize::MAX,
                 place,
                 isolate: false,
-                timeout: options.timeout,
+                deadlines: Deadlines { timeout: options.timeout, configured: config.timeouts },
                 serial: report::home().join("serial"),
                 seed,
                 temp: run_temp(),
-                service_timeout: options.service_timeout,
+                service_timeout: options.service_timeout(&config.services),
                 outputs: report::home().join("stock"),
                 name: env::args().next().unwrap_or_default(),
-                gpus: options.gpu_sharing,
+                gpus: options.gpu_options(&config.gpus),
                 gpu_cases: 0,
                 durations: report::home().join("durations").join("stock.json"),
             })

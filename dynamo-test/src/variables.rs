@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::fmt;
 
 /// All of them.
-const ALL: [&str; 16] = [
+const ALL: [&str; 18] = [
+    "DYNAMO_TEST_CONFIG",
     "DYNAMO_TEST_DIR",
     "DYNAMO_TEST_ETCD",
     "DYNAMO_TEST_GPUS",
@@ -21,6 +22,7 @@ const ALL: [&str; 16] = [
     "DYNAMO_TEST_SERVICE_TIMEOUT",
     "DYNAMO_TEST_SKIP",
     "DYNAMO_TEST_STRICT",
+    "DYNAMO_TEST_TIMEOUT",
 ];
 
 /// A variable that makes no sense.

@@ -4,6 +4,7 @@ mod fixture_crate;
 
 mod cleanup;
 mod command_line;
+mod configuration;
 mod gpus;
 mod macro_errors;
 mod nextest;

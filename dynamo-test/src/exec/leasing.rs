@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::slots::Slots;
 use super::turns::Turns;
@@ -12,7 +13,9 @@ impl Leasing {
     pub fn start() -> Result<(Self, usize), String> {
         let machine = gpu::machine().map_err(ToString::to_string)?;
         let slots = Slots::new(usize::MAX);
-        let turns = Turns::new(slots, GpuOptions::default(), "a measurement".into(), 0);
+        // As by default.
+        let options = GpuOptions { residents: 2, reserve_after: Duration::from_secs(60) };
+        let turns = Turns::new(slots, options, "a measurement".into(), 0);
         Ok((Self(turns), machine.devices.len()))
     }
 

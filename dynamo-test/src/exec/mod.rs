@@ -2,6 +2,7 @@
 
 mod attempt;
 mod capture;
+mod deadlines;
 mod environment;
 mod exit_guard;
 mod gpu_use;
@@ -26,6 +27,7 @@ mod workers;
 
 use attempt::attempt;
 pub(crate) use capture::Output;
+pub(crate) use deadlines::Deadlines;
 pub(crate) use gpu_use::GpuUse;
 #[cfg(all(feature = "gpu", target_os = "linux"))]
 pub use leasing::Leasing;

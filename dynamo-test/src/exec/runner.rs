@@ -10,7 +10,7 @@ use super::serial::Groups;
 use super::slots::{Slot, Slots};
 use super::wire::Assignment;
 use super::workers::{Observer, Request, WorkerCommand, Workers};
-use super::{GpuUse, Outcome, Output, environment, in_process};
+use super::{Deadlines, GpuUse, Outcome, Output, environment, in_process};
 use crate::case::Case;
 use crate::fixture::{Grants, Need, ServiceGrant};
 use crate::gpu::GpuOptions;
@@ -24,8 +24,8 @@ pub(crate) struct RunnerOptions {
     pub(crate) place: Place,
     /// Whether every case gets a process of its own.
     pub(crate) isolate: bool,
-    /// How long a case may take that does not say so itself.
-    pub(crate) timeout: Option<Duration>,
+    /// How long the cases may take.
+    pub(crate) deadlines: Deadlines,
     /// Where the lock files of serial groups are.
     pub(crate) serial: PathBuf,
     /// What the cases' seeds derive from.
@@ -63,7 +63,7 @@ pub(crate) struct Runner {
     executor: Executor,
     janitor: Janitor,
     isolate: bool,
-    timeout: Option<Duration>,
+    deadlines: Deadlines,
     groups: Groups,
     seed: u64,
     temp: PathBuf,
@@ -150,7 +150,7 @@ impl Runner {
             slots,
             place,
             isolate,
-            timeout,
+            deadlines,
             serial,
             seed,
             temp,
@@ -178,7 +178,7 @@ impl Runner {
             executor,
             janitor: Janitor::default(),
             isolate,
-            timeout,
+            deadlines,
             groups: Groups::new(serial),
             seed,
             temp,
@@ -326,7 +326,7 @@ impl Runner {
         whole_output: &Path,
         observer: &mut impl Observer,
     ) -> Attempt {
-        let timeout = case.definition.timeout_ms.map(Duration::from_millis).or(self.timeout);
+        let timeout = self.deadlines.of(case);
         match &self.executor {
             Executor::Workers(workers) => {
                 let environment = environment::of(case.definition, &grants);

@@ -8,10 +8,3 @@ pub(crate) struct GpuOptions {
     /// How long a case waits for other runs before it keeps cards free for itself.
     pub(crate) reserve_after: Duration,
 }
-
-impl Default for GpuOptions {
-    fn default() -> Self {
-        // Several cases on one card slow each other down; from the third on, that costs more than it gains.
-        Self { residents: 2, reserve_after: Duration::from_secs(60) }
-    }
-}
