@@ -21,6 +21,7 @@ use crate::marker::vocabulary::Vocabulary;
 use crate::marker::{Lifecycle, builtin};
 use crate::report::{self, Event, FinishedCase, Record, Selected, failure_text};
 use crate::select::{Decision, Plan, Planned, Selection};
+use crate::service::{ServiceOptions, supervisor};
 use crate::target::Target;
 use crate::{gpu, interrupt};
 
@@ -37,6 +38,9 @@ const MAX_WAITING: usize = 1_000;
 pub fn main(target: &Target) -> ExitCode {
     if env::args_os().nth(1).is_some_and(|first| first == exec::WORKER_ARGUMENT) {
         exec::serve();
+    }
+    if env::args_os().nth(1).is_some_and(|first| first == supervisor::ARGUMENT) {
+        supervisor::serve();
     }
     match Options::from_command_line() {
         Ok(options) => run(target, options),
@@ -160,13 +164,17 @@ fn execute(
         serial: report::home().join("serial"),
         seed,
         temp: run_temp(),
-        service_timeout: options.service_timeout(&config.services),
+        services: ServiceOptions {
+            within: options.service_timeout(&config.services),
+            supervisor: vec![supervisor::ARGUMENT.into()],
+        },
         outputs: record.folder().join("output"),
         name: format!("{} {}", target.package, target.flags()),
         gpus: options.gpu_options(&config.gpus),
         gpu_cases: crowd.awaited,
         durations: durations_file(target),
     });
+    runner.prepare(plan.running().map(|planned| &planned.case));
     heaviest_first(&mut plan, &runner);
     let run = Arc::new(Run {
         target: *target,

@@ -12,7 +12,8 @@ use rustix::process::Signal;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGSTOP, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 
-use crate::process_groups::{self, Leader};
+use crate::process_groups;
+use crate::service;
 
 /// How long running cases may take to end when they are asked to, before they are killed.
 const TERMINATE_WITHIN: Duration = Duration::from_secs(2);
@@ -48,21 +49,22 @@ pub(crate) fn listen() -> io::Result<()> {
 /// Has the running cases end. Who waits for them learns of it as of any death.
 fn stop() {
     eprintln!("\ndynamo-test: stopping; once more stops at once");
-    let is_worker = |leader| leader == Leader::Worker;
-    process_groups::signal(Signal::TERM, is_worker);
+    process_groups::signal(Signal::TERM);
     thread::spawn(move || {
         thread::sleep(TERMINATE_WITHIN);
-        process_groups::signal(Signal::KILL, is_worker);
+        process_groups::signal(Signal::KILL);
     });
 }
 
 /// Stands still, with all that the run started, until it is told to go on.
 fn suspend() {
     let started = Instant::now();
-    process_groups::signal(Signal::STOP, |_| true);
+    let servers = service::suspend();
+    process_groups::signal(Signal::STOP);
     // To this very thread, which so does not go on before somebody sends SIGCONT; sent to the process, the signal may
     // reach another thread first.
     let _ = signal_hook::low_level::raise(SIGSTOP);
     process_groups::was_suspended(started.elapsed());
-    process_groups::signal(Signal::CONT, |_| true);
+    drop(servers);
+    process_groups::signal(Signal::CONT);
 }

@@ -56,6 +56,7 @@ mod gpu;
 mod harness;
 mod interrupt;
 mod marker;
+mod own_program;
 mod process_groups;
 mod report;
 #[cfg(all(feature = "gpu", target_os = "linux"))]

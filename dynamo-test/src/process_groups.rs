@@ -1,5 +1,5 @@
-//! The process groups of a run: each worker and each server leads one. Who interrupts or suspends the run reaches
-//! all that it started through them.
+//! The process groups of a run: each worker leads one. Who interrupts or suspends the run reaches all that its cases
+//! started through them.
 
 use std::process::Child;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,14 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// What leads a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Leader {
-    Worker,
-    Server,
-}
-
-static GROUPS: Mutex<Vec<(Pid, Leader)>> = Mutex::new(Vec::new());
+static GROUPS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 /// How long the run was suspended in all.
 static SUSPENDED: Mutex<Duration> = Mutex::new(Duration::ZERO);
@@ -24,9 +17,9 @@ static SUSPENDED: Mutex<Duration> = Mutex::new(Duration::ZERO);
 pub(crate) struct Membership(Pid);
 
 /// Adds the group that `child` leads.
-pub(crate) fn join(child: &Child, leader: Leader) -> Membership {
+pub(crate) fn join(child: &Child) -> Membership {
     let pid = Pid::from_child(child);
-    groups().push((pid, leader));
+    groups().push(pid);
     Membership(pid)
 }
 
@@ -39,13 +32,13 @@ impl Membership {
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        groups().retain(|(pid, _)| *pid != self.0);
+        groups().retain(|pid| *pid != self.0);
     }
 }
 
-/// Sends a signal to the groups that have such a leader.
-pub(crate) fn signal(signal: Signal, whose: impl Fn(Leader) -> bool) {
-    for (pid, _) in groups().iter().filter(|(_, leader)| whose(*leader)) {
+/// Sends a signal to all groups.
+pub(crate) fn signal(signal: Signal) {
+    for pid in groups().iter() {
         // It may be empty already.
         let _ = kill_process_group(*pid, signal);
     }
@@ -77,6 +70,6 @@ fn suspended() -> Duration {
     *SUSPENDED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn groups() -> MutexGuard<'static, Vec<(Pid, Leader)>> {
+fn groups() -> MutexGuard<'static, Vec<Pid>> {
     GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
 }

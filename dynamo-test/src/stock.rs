@@ -14,6 +14,7 @@ use crate::harness::{own_program, random_seed, run_temp};
 use crate::marker::vocabulary::Vocabulary;
 use crate::report;
 use crate::select::{Decision, Plan, Planned, Selection};
+use crate::service::{ServiceOptions, supervisor};
 
 /// Set in the process that the stock harness's process starts for one case, to the pid of the latter.
 const CHILD: &str = "DYNAMO_TEST_STOCK_CHILD";
@@ -33,6 +34,9 @@ struct Stock {
 
 /// Runs the case of a path, as a `#[test]` function of the stock harness.
 pub fn run_under_stock_harness(path: &str) {
+    if supervisor::is_wanted() {
+        supervisor::serve();
+    }
     let parent = rustix::process::getppid().map(|parent| parent.to_string());
     // What the child itself starts inherits the variable, but has another parent.
     if parent.is_some_and(|parent| env::var_os(CHILD).is_some_and(|value| *value == *parent)) {
@@ -49,6 +53,11 @@ pub fn run_under_stock_harness(path: &str) {
     }
 }
 
+/// What makes the stock harness run one case and nothing else.
+fn alone(case: &str) -> Vec<String> {
+    ["--exact", case, "--nocapture", "--include-ignored", "--test-threads=1"].map(Into::into).into()
+}
+
 impl Stock {
     fn new() -> Result<Self, String> {
         let mut options = Options::from_environment().map_err(|error| error.to_string())?;
@@ -63,6 +72,8 @@ impl Stock {
         policy::check(&cases)?;
         let config = Config::load(options.config.as_deref()).map_err(|error| error.to_string())?;
         let seed = options.seed.unwrap_or_else(random_seed);
+        // Any case's function turns into the supervisor.
+        let supervisor = cases.first().map(|case| alone(case.name())).unwrap_or_default();
         let runner = |place| {
             Runner::new(RunnerOptions {
                 // The stock harness counts its threads itself.
@@ -73,7 +84,10 @@ impl Stock {
                 serial: report::home().join("serial"),
                 seed,
                 temp: run_temp(),
-                service_timeout: options.service_timeout(&config.services),
+                services: ServiceOptions {
+                    within: options.service_timeout(&config.services),
+                    supervisor: supervisor.clone(),
+                },
                 outputs: report::home().join("stock"),
                 name: env::args().next().unwrap_or_default(),
                 gpus: options.gpu_options(&config.gpus),
@@ -88,11 +102,7 @@ impl Stock {
             here: runner(Place::Thread),
             children: runner(Place::Workers(WorkerCommand {
                 program: own_program(),
-                arguments: |case| {
-                    ["--exact", case, "--nocapture", "--include-ignored", "--test-threads=1"]
-                        .map(Into::into)
-                        .into()
-                },
+                arguments: alone,
                 environment: vec![(CHILD, std::process::id().to_string())],
                 capture: true,
                 show_output: true,

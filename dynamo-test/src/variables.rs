@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use std::fmt;
 
 /// All of them.
-const ALL: [&str; 18] = [
+const ALL: [&str; 19] = [
     "DYNAMO_TEST_CONFIG",
+    "DYNAMO_TEST_CONTROLLER",
     "DYNAMO_TEST_DIR",
     "DYNAMO_TEST_ETCD",
     "DYNAMO_TEST_GPUS",

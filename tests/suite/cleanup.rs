@@ -20,7 +20,7 @@ const ANNOUNCE: &str = "ACCEPTANCE_ANNOUNCE";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits until a condition holds.
-fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     let started = Instant::now();
     while !condition() {
         assert!(started.elapsed() < PATIENCE, "waited in vain: {what}");
@@ -71,7 +71,10 @@ fn nothing_is_left_after_a_signal_to_the_controller(crates: FixtureCrates) {
     for arguments in [&[][..], &["--exact"]] {
         for name in ["INT", "TERM", "HUP", "KILL"] {
             let (mut run, announcement) = start(&crates, arguments);
-            assert!(processes(&announcement).len() >= 5, "the run, two reapers, two servers");
+            assert!(
+                processes(&announcement).len() >= 5,
+                "the run, its supervisor, a reaper, two servers"
+            );
             signal(name, run.id());
             assert!(!run.wait().unwrap().success());
             wait_for(&format!("no process is left after {name}"), || {
@@ -154,9 +157,10 @@ fn a_suspended_run_stands_still_with_all_it_started_and_goes_on(crates: FixtureC
     let all = processes(&announcement);
     signal("TSTP", run.id());
     wait_for("all stand still", || {
-        // The janitor only waits; it is no part of what runs.
+        // These only wait; they are no part of what runs.
+        let waits = ["janitor", "reaper", "--dynamo-test-supervisor"];
         all.iter()
-            .filter(|(command, _)| !command.contains("janitor"))
+            .filter(|(command, _)| !waits.iter().any(|waiting| command.contains(waiting)))
             .all(|(_, pid)| state(*pid) == "T")
     });
     signal("CONT", run.id());

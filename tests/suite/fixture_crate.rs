@@ -32,13 +32,15 @@ pub(crate) struct Ran {
 }
 
 impl FixtureCrates {
-    /// The command that runs a fixture crate, without what the surrounding run has put into the environment.
+    /// The command that runs a fixture crate, without what the surrounding run has put into the environment. What
+    /// keeps the two runs apart stays.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             let selects = text.starts_with("DYNAMO_TEST_")
-                && !["DYNAMO_TEST_NATS_SERVER", "DYNAMO_TEST_ETCD"].contains(&&*text);
+                && !["DYNAMO_TEST_NATS_SERVER", "DYNAMO_TEST_ETCD", "DYNAMO_TEST_CONTROLLER"]
+                    .contains(&&*text);
             if selects || text.starts_with("NEXTEST") || text.starts_with("RUST_") {
                 command.env_remove(&name);
             }

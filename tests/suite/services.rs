@@ -162,7 +162,10 @@ fn a_temporary_folder_that_cannot_be_written_is_named(crates: FixtureCrates) {
     assert_eq!(ran.code, Some(101));
     assert_eq!(ran.passed(), ["environment::names_none"]);
     let shown = ran.failure("environment::names_both");
-    assert!(shown.contains("no folder for nats could be made at /dev/null/tmp/"), "{shown}");
+    assert!(
+        shown.contains("no folder for the run's servers could be made at /dev/null/tmp/"),
+        "{shown}"
+    );
     assert!(shown.contains("TMPDIR names another place"), "{shown}");
 }
 

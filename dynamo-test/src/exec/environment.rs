@@ -4,8 +4,12 @@
 use std::env;
 
 use crate::case::Definition;
-use crate::fixture::{Grants, Service};
+use crate::fixture::Grants;
 use crate::gpu::GpuGrant;
+use crate::service::CONTROLLER_VARIABLE;
+
+/// Where Dynamo's components look for servers. A case that did not ask for one shall not find an ambient one.
+const SERVICES: [&str; 2] = ["NATS_SERVER", "ETCD_ENDPOINTS"];
 
 /// Variables for a case: its value, or that it must be absent.
 pub(super) type Environment = Vec<(&'static str, Option<String>)>;
@@ -15,12 +19,19 @@ pub(super) type Environment = Vec<(&'static str, Option<String>)>;
 /// leased, so that a case never uses what it did not ask for.
 pub(super) fn of(definition: &Definition, grants: &Grants) -> Environment {
     let granted = grants.environment();
-    let services = Service::ALL.into_iter().map(Service::variable).map(|name| {
-        let value = granted.iter().find(|(known, _)| *known == name);
-        (name, value.map(|(_, value)| value.clone()))
-    });
+    let is_missing = |name: &&str| granted.iter().all(|(known, _)| known != name);
+    let missing: Vec<_> =
+        SERVICES.into_iter().filter(is_missing).map(|name| (name, None)).collect();
+    let granted = granted.into_iter().map(|(name, value)| (name, Some(value)));
+    let controller = (CONTROLLER_VARIABLE, Some(std::process::id().to_string()));
     let own = definition.env.iter().map(|(name, value)| (*name, Some((*value).to_owned())));
-    services.chain(own).chain(gpus(&grants.gpus)).collect()
+    missing
+        .into_iter()
+        .chain(granted)
+        .chain([controller])
+        .chain(own)
+        .chain(gpus(&grants.gpus))
+        .collect()
 }
 
 /// CUDA shows the GPUs that `CUDA_VISIBLE_DEVICES` names, none where it is empty, and reads it once in a process.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use super::gpus::{Gpus, InUse};
@@ -15,7 +16,7 @@ use crate::case::Case;
 use crate::fixture::{Grants, Need, ServiceGrant};
 use crate::gpu::GpuOptions;
 use crate::interrupt;
-use crate::service::{Lease, Pool, ServiceError};
+use crate::service::{Lease, ServiceError, ServiceOptions, Services, Want};
 
 /// How a run executes its cases.
 pub(crate) struct RunnerOptions {
@@ -32,8 +33,7 @@ pub(crate) struct RunnerOptions {
     pub(crate) seed: u64,
     /// Where the run's temporary folders go.
     pub(crate) temp: PathBuf,
-    /// How long a server may take to become ready.
-    pub(crate) service_timeout: Duration,
+    pub(crate) services: ServiceOptions,
     /// Where the whole output of a failed case goes if it is too long to show.
     pub(crate) outputs: PathBuf,
     /// What the run is of, as others that wait for its GPUs are told.
@@ -59,7 +59,7 @@ pub(crate) enum Place {
 pub(crate) struct Runner {
     slots: Slots,
     gpus: Gpus,
-    services: Arc<Pool>,
+    services: Arc<Services>,
     executor: Executor,
     janitor: Janitor,
     isolate: bool,
@@ -154,7 +154,7 @@ impl Runner {
             serial,
             seed,
             temp,
-            service_timeout,
+            services,
             outputs,
             name,
             gpus,
@@ -174,7 +174,7 @@ impl Runner {
         Self {
             gpus: Gpus::new(slots.clone(), gpus, name, gpu_cases, durations),
             slots,
-            services: Pool::new(temp.clone(), service_timeout),
+            services: Arc::new(Services::new(services)),
             executor,
             janitor: Janitor::default(),
             isolate,
@@ -192,6 +192,32 @@ impl Runner {
             0 => 0.0,
             gpus => f64::from(gpus) * self.gpus.expected_seconds(case),
         }
+    }
+
+    /// Has the servers started that the first of these cases will need, so that they are there when those start.
+    pub(crate) fn prepare<'a>(&self, cases: impl Iterator<Item = &'a Case>) {
+        let mut wants: Vec<Want> = Vec::new();
+        for (want, _) in cases.flat_map(|case| case.needs.services()) {
+            if !wants.contains(want) {
+                wants.push(*want);
+            }
+        }
+        if wants.is_empty() {
+            return;
+        }
+        let services = Arc::clone(&self.services);
+        let prepare = move || {
+            for want in wants {
+                // What is in the way of it the first case that needs it will tell.
+                let _ = services.prepare(want);
+            }
+        };
+        if let Executor::Alone = self.executor {
+            // The environment changes before the case starts, and no thread may read it then.
+            return prepare();
+        }
+        // Without the thread they start later, which is all.
+        let _ = thread::Builder::new().name("services".into()).spawn(prepare);
     }
 
     /// Waits until the case may run, then runs it. `started` is told the process that it runs in.
@@ -306,15 +332,17 @@ impl Runner {
     fn lease(&self, case: &Case) -> Result<(Vec<Lease>, Vec<ServiceGrant>), ServiceError> {
         let mut leases = Vec::new();
         let mut grants = Vec::new();
-        for (service, need) in case.needs.services() {
-            match (self.services.lease(*service), need) {
+        for (want, need) in case.needs.services() {
+            let granted = match (self.services.lease(*want), need) {
                 (Ok(lease), _) => {
-                    grants.push((*service, Ok(lease.address())));
+                    let granted = lease.granted();
                     leases.push(lease);
+                    Ok(granted)
                 }
-                (Err(error), Need::Optional) => grants.push((*service, Err(error.to_string()))),
+                (Err(error), Need::Optional) => Err(error.to_string()),
                 (Err(error), Need::Required) => return Err(error),
-            }
+            };
+            grants.push(ServiceGrant { key: want.key(), variable: want.kind.variable(), granted });
         }
         Ok((leases, grants))
     }

@@ -18,7 +18,7 @@ use super::runner::Attempt;
 use super::wire::{self, Answer, Assignment, Order, Report};
 use super::{Outcome, Output};
 use crate::interrupt;
-use crate::process_groups::{self, Leader, Membership, Stopwatch};
+use crate::process_groups::{self, Membership, Stopwatch};
 
 /// How long an idle worker may take to end once it is no longer needed.
 const END_WITHIN: Duration = Duration::from_secs(2);
@@ -172,7 +172,7 @@ impl Workers {
             command.stdout(capture.stream()?).stderr(capture.stream()?);
         }
         let child = command.spawn()?;
-        let group = Some(process_groups::join(&child, Leader::Worker));
+        let group = Some(process_groups::join(&child));
         Ok(Worker { exited: Exited::of(&child), child, group, control, capture, environment })
     }
 }

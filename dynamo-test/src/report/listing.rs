@@ -73,7 +73,7 @@ struct Listed<'a> {
     quarantine: Option<&'a str>,
     isolated: bool,
     env: std::collections::BTreeMap<&'a str, &'a str>,
-    services: Vec<crate::fixture::Service>,
+    services: Vec<String>,
     should_panic: bool,
     decision: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,7 +103,7 @@ pub(crate) fn json_list(plan: &Plan) -> String {
             quarantine: definition.quarantine.map(|quarantine| quarantine.ticket),
             isolated: definition.isolated,
             env: definition.env.iter().copied().collect(),
-            services: case.needs.services().iter().map(|(service, _)| *service).collect(),
+            services: case.needs.services().iter().map(|(want, _)| want.key()).collect(),
             should_panic: definition.should_panic.is_some(),
             decision: decision.name(),
             reason: decision.reason(),

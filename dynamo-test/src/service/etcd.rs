@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::ServiceError;
 use super::grpc::{self, Message};
+use super::kind::{Kind, Located};
 use super::locate::Program;
-use super::process::Server;
-use super::{Launch, ServiceError};
+use super::spec::{Port, ProcessSpec, ServerSpec, Source};
 
 const PROGRAM: Program = Program {
     name: "etcd",
@@ -19,9 +20,9 @@ const ARGUMENTS: &[&str] = &[
     "--data-dir",
     "d",
     "--listen-client-urls",
-    "http://127.0.0.1:0",
+    "http://127.0.0.1:{port}",
     "--advertise-client-urls",
-    "http://127.0.0.1:0",
+    "http://127.0.0.1:{port}",
     // Relative to the working folder, because a socket's path must be short.
     "--listen-peer-urls",
     "unix://p:0",
@@ -41,34 +42,64 @@ const ARGUMENTS: &[&str] = &[
     "stderr",
 ];
 
-pub(super) fn start(launch: &Launch<'_>) -> Result<Server, ServiceError> {
-    let path = PROGRAM.locate()?;
-    // It takes every flag from a variable, too, and the user's shell may hold some for another server.
-    let scrub = |name: &str| name.starts_with("ETCD_") && name != "ETCD_UNSUPPORTED_ARCH";
-    Server::start(PROGRAM.name, &path, ARGUMENTS, scrub, launch, |line| {
-        if !line.contains("serving client traffic insecurely") {
-            return None;
-        }
-        let (_, rest) = line.split_once("127.0.0.1:")?;
-        let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        Some(format!("127.0.0.1:{port}"))
-    })
-}
+/// A single etcd member.
+#[derive(Debug)]
+pub(crate) struct EtcdServer;
 
-/// Revokes every lease and deletes every key.
-pub(super) fn wipe(authority: &str, timeout: Duration) -> Result<(), String> {
-    grpc::converse(authority, timeout, async |mut channel| {
-        let leases = channel.call("/etcdserverpb.Lease/LeaseLeases", Message::default()).await?;
-        // LeaseLeasesResponse.leases = 2, LeaseStatus.ID = 1
-        for lease in leases.messages(2)? {
-            if let Some(id) = lease.number(1)? {
-                let revoke = Message::default().with_number(1, id);
-                channel.call("/etcdserverpb.Lease/LeaseRevoke", revoke).await?;
-            }
-        }
-        // DeleteRangeRequest.key = 1, range_end = 2: from "\0" to "\0" is every key.
-        let everything = Message::default().with_bytes(1, b"\0").with_bytes(2, b"\0");
-        channel.call("/etcdserverpb.KV/DeleteRange", everything).await?;
+impl Kind for EtcdServer {
+    fn name(&self) -> &'static str {
+        "etcd"
+    }
+
+    fn variable(&self) -> &'static str {
+        "ETCD_ENDPOINTS"
+    }
+
+    fn spec(&self) -> Result<ServerSpec, ServiceError> {
+        // What etcd needs on some machines to start at all.
+        let unsupported = "ETCD_UNSUPPORTED_ARCH";
+        let kept = std::env::var(unsupported).ok().map(|value| (unsupported.into(), value));
+        let process = ProcessSpec {
+            program: PROGRAM.locate()?,
+            arguments: ARGUMENTS.iter().map(|argument| (*argument).into()).collect(),
+            // It takes every flag from a variable, too, and the user's shell may hold some for another server.
+            without: vec!["ETCD_".into()],
+            environment: kept.into_iter().collect(),
+            files: Vec::new(),
+            port: Port::Announced {
+                any: "0".into(),
+                line: "serving client traffic insecurely".into(),
+                before: "127.0.0.1:".into(),
+            },
+        };
+        Ok(ServerSpec { name: PROGRAM.name.into(), source: Source::Process(process) })
+    }
+
+    fn url(&self, authority: &str) -> String {
+        format!("http://{authority}")
+    }
+
+    fn check(&self, _server: &Located<'_>, _within: Duration) -> Result<(), ServiceError> {
+        // It serves once it says where, and every version does.
         Ok(())
-    })
+    }
+
+    /// Revokes every lease and deletes every key.
+    fn wipe(&self, server: &Located<'_>, within: Duration) -> Result<(), String> {
+        grpc::converse(server.authority, within, async |mut channel| {
+            let leases =
+                channel.call("/etcdserverpb.Lease/LeaseLeases", Message::default()).await?;
+            // LeaseLeasesResponse.leases = 2, LeaseStatus.ID = 1
+            for lease in leases.messages(2)? {
+                if let Some(id) = lease.number(1)? {
+                    let revoke = Message::default().with_number(1, id);
+                    channel.call("/etcdserverpb.Lease/LeaseRevoke", revoke).await?;
+                }
+            }
+            // DeleteRangeRequest.key = 1, range_end = 2: from "\0" to "\0" is every key.
+            let everything = Message::default().with_bytes(1, b"\0").with_bytes(2, b"\0");
+            channel.call("/etcdserverpb.KV/DeleteRange", everything).await?;
+            Ok(())
+        })
+    }
 }

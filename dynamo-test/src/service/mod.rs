@@ -1,24 +1,45 @@
 //! Services: real servers that a case talks to, started at first need, leased to one case at a time, wiped before
 //! each, and gone when the run is.
+//!
+//! ```text
+//! a case's Want ─Kind─▶ ServerSpec ─▶ Client ══socket══▶ supervisor ─▶ server
+//! ```
+//!
+//! What is known of a service ([`kind`]) is known to the process that runs its cases: what it takes to start a server,
+//! whether one is ready, how it is wiped. The [`supervisor`], one for all processes of a run, owns the servers, and
+//! knows only what it is told of each ([`spec`]).
 
+mod ancestry;
+mod client;
 #[cfg(feature = "etcd")]
 mod etcd;
-mod folders;
 #[cfg(feature = "etcd")]
 mod grpc;
+mod kind;
+mod lease;
 mod locate;
 #[cfg(feature = "nats")]
 mod nats;
-mod pool;
-mod process;
+mod run;
+mod spec;
+pub(crate) mod supervisor;
+mod tail;
+mod wire;
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
-pub(crate) use pool::{Lease, Pool};
+pub(crate) use client::suspend;
+#[cfg(feature = "etcd")]
+pub(crate) use etcd::EtcdServer;
+pub(crate) use kind::Want;
+pub(crate) use lease::{Granted, Lease, ServiceOptions, Services};
+#[cfg(feature = "nats")]
+pub(crate) use nats::NatsServer;
+pub(crate) use run::CONTROLLER_VARIABLE;
+pub(crate) use spec::Mode;
 
-use crate::fixture::Service;
-use process::{Server, Tail};
+use tail::Tail;
+use wire::ServerError;
 
 /// Why a service cannot be given to a case. An error of the environment, never of the test.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -27,87 +48,26 @@ pub(crate) enum ServiceError {
         "no {program} found (looked in PATH and ${variable}): {install}, or name the program in ${variable}"
     )]
     NotFound { program: &'static str, variable: &'static str, install: &'static str },
-    #[error("{program} could not be started from {}: {error}", path.display())]
-    NotStarted { program: &'static str, path: PathBuf, error: String },
-    #[error("no folder for {program} could be made at {}: {error} (TMPDIR names another place)", path.display())]
-    NoFolder { program: &'static str, path: PathBuf, error: String },
-    #[error("{program} ended before it was ready ({status}); its last lines:\n{tail}")]
-    EndedEarly { program: &'static str, status: String, tail: Tail },
+    #[error("no folder for the run's servers could be made at {}: {error} (TMPDIR names another place)", path.display())]
+    NoFolder { path: PathBuf, error: String },
     #[error(
-        "{program} ({}) was not ready within {} s ($DYNAMO_TEST_SERVICE_TIMEOUT); its last lines:\n{tail}",
-        path.display(), timeout.as_secs_f64()
+        "{} is no folder that only user {user} may enter, so no servers are started in it: remove it, or have TMPDIR name another place",
+        path.display()
     )]
-    NotReady { program: &'static str, path: PathBuf, timeout: Duration, tail: Tail },
+    NotOurFolder { path: PathBuf, user: u32 },
+    #[error("the supervisor of the run's servers could not be started in {}: {error}", folder.display())]
+    NoSupervisor { folder: PathBuf, error: String },
+    #[error(
+        "the supervisor of the run's servers is gone, and they with it; its last lines:\n{tail}"
+    )]
+    SupervisorGone { tail: Tail },
+    #[error(transparent)]
+    Server(#[from] ServerError),
     #[cfg(feature = "nats")]
-    #[error("{program} {} is version {found}, {needed} or newer is needed: {install}", path.display())]
-    TooOld {
-        program: &'static str,
-        path: PathBuf,
-        found: String,
-        needed: &'static str,
-        install: &'static str,
-    },
-    #[error("{program} could not be wiped: {reason}; its last lines:\n{tail}")]
-    NotWiped { program: &'static str, reason: String, tail: Tail },
-    #[error("{program} died while the case ran ({status}); its last lines:\n{tail}")]
-    Died { program: &'static str, status: String, tail: Tail },
-    #[error("dynamo-test was built without its feature `{feature}`")]
-    #[cfg_attr(
-        all(feature = "nats", feature = "etcd"),
-        expect(dead_code, reason = "both are built in")
-    )]
-    NotBuiltIn { feature: &'static str },
-}
-
-/// A program that serves, in this folder, under these terms.
-struct Launch<'a> {
-    folder: &'a Path,
-    timeout: Duration,
-}
-
-impl Service {
-    /// Starts a server.
-    fn start(self, launch: &Launch<'_>) -> Result<Server, ServiceError> {
-        match self {
-            #[cfg(feature = "nats")]
-            Self::Nats => nats::start(launch),
-            #[cfg(feature = "etcd")]
-            Self::Etcd => etcd::start(launch),
-            #[cfg(not(all(feature = "nats", feature = "etcd")))]
-            _ => Err(ServiceError::NotBuiltIn { feature: self.name() }),
-        }
-    }
-
-    /// Removes everything that earlier cases left in a server.
-    fn wipe(self, server: &Server, timeout: Duration) -> Result<(), ServiceError> {
-        let wiped: Result<(), String> = match self {
-            #[cfg(feature = "nats")]
-            Self::Nats => nats::wipe(server, timeout),
-            #[cfg(feature = "etcd")]
-            Self::Etcd => etcd::wipe(server.authority(), timeout),
-            #[cfg(not(all(feature = "nats", feature = "etcd")))]
-            _ => Ok(()),
-        };
-        wiped.map_err(|reason| ServiceError::NotWiped {
-            program: server.program(),
-            reason,
-            tail: server.tail(),
-        })
-    }
-
-    /// The address that clients are given.
-    fn address(self, server: &Server) -> String {
-        let scheme = match self {
-            Self::Nats => "nats",
-            Self::Etcd => "http",
-        };
-        format!("{scheme}://{}", server.authority())
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Nats => "nats",
-            Self::Etcd => "etcd",
-        }
-    }
+    #[error("{name} is version {found}, {needed} or newer is needed: {install}")]
+    TooOld { name: &'static str, found: String, needed: &'static str, install: &'static str },
+    #[error("{name} could not be wiped: {reason}; its last lines:\n{tail}")]
+    NotWiped { name: String, reason: String, tail: Tail },
+    #[error("{name} died while the case ran ({status}); its last lines:\n{tail}")]
+    Died { name: String, status: String, tail: Tail },
 }

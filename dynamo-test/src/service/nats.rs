@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::ServiceError;
+use super::kind::{Kind, Located};
 use super::locate::Program;
-use super::process::Server;
-use super::{Launch, ServiceError};
+use super::spec::{Port, ProcessSpec, ServerSpec, Source};
 
 const PROGRAM: Program = Program {
     name: "nats-server",
@@ -23,68 +24,80 @@ const PROGRAM: Program = Program {
 /// Older servers' JetStream API lacks fields that today's clients need.
 const NEEDED: (u32, u32) = (2, 10);
 
-/// Starts a server with JetStream on a port that it chooses.
-pub(super) fn start(launch: &Launch<'_>) -> Result<Server, ServiceError> {
-    let path = PROGRAM.locate()?;
-    let arguments = ["-a", "127.0.0.1", "-p", "-1", "-js", "-sd", "."];
-    let server = Server::start(
-        PROGRAM.name,
-        &path,
-        &arguments,
-        |_| false,
-        launch,
-        |line| {
-            let (_, authority) = line.split_once("Listening for client connections on ")?;
-            Some(authority.trim().to_owned())
-        },
-    )?;
-    let connection = Connection::open(server.authority(), launch.timeout);
-    let found = match connection {
-        Ok(connection) => connection.version,
-        Err(error) => {
-            let reason = error.to_string();
-            return Err(ServiceError::NotWiped {
-                program: PROGRAM.name,
-                reason,
-                tail: server.tail(),
-            });
-        }
-    };
-    if is_too_old(&found) {
-        return Err(ServiceError::TooOld {
-            program: PROGRAM.name,
-            path,
-            found,
-            needed: "2.10",
-            install: PROGRAM.install,
-        });
+/// nats-server with JetStream, on a port that it chooses.
+#[derive(Debug)]
+pub(crate) struct NatsServer;
+
+impl Kind for NatsServer {
+    fn name(&self) -> &'static str {
+        "nats"
     }
-    Ok(server)
+
+    fn variable(&self) -> &'static str {
+        "NATS_SERVER"
+    }
+
+    fn spec(&self) -> Result<ServerSpec, ServiceError> {
+        let process = ProcessSpec {
+            program: PROGRAM.locate()?,
+            arguments: ["-a", "127.0.0.1", "-p", "{port}", "-js", "-sd", "."]
+                .map(Into::into)
+                .into(),
+            without: Vec::new(),
+            environment: Vec::new(),
+            files: Vec::new(),
+            port: Port::Announced {
+                any: "-1".into(),
+                line: "Listening for client connections on ".into(),
+                before: "127.0.0.1:".into(),
+            },
+        };
+        Ok(ServerSpec { name: PROGRAM.name.into(), source: Source::Process(process) })
+    }
+
+    fn url(&self, authority: &str) -> String {
+        format!("nats://{authority}")
+    }
+
+    fn check(&self, server: &Located<'_>, within: Duration) -> Result<(), ServiceError> {
+        let connection = Connection::open(server.authority, within);
+        match connection {
+            Ok(connection) if is_too_old(&connection.version) => Err(ServiceError::TooOld {
+                name: PROGRAM.name,
+                found: connection.version,
+                needed: "2.10",
+                install: PROGRAM.install,
+            }),
+            // What is in the way of a connection is in the way of a wipe, too, which says so.
+            _ => Ok(()),
+        }
+    }
+
+    /// Deletes every stream, and so every key-value bucket and object store, which are streams.
+    fn wipe(&self, server: &Located<'_>, within: Duration) -> Result<(), String> {
+        let wipe = || -> io::Result<()> {
+            let mut connection = Connection::open(server.authority, within)?;
+            loop {
+                let names: StreamNames = connection.request("$JS.API.STREAM.NAMES", "{}")?;
+                let streams = names.streams.unwrap_or_default();
+                if streams.is_empty() {
+                    let Some(folder) = server.folder else { return Ok(()) };
+                    return wait_for_removal(&folder.join(STREAMS), &connection.deadline);
+                }
+                for stream in streams {
+                    let _: Deleted =
+                        connection.request(&format!("$JS.API.STREAM.DELETE.{stream}"), "")?;
+                }
+            }
+        };
+        wipe().map_err(|error| error.to_string())
+    }
 }
 
 /// Whether a version (`2.9.10`) is older than what is needed; one that cannot be read is let through.
 fn is_too_old(version: &str) -> bool {
     let mut numbers = version.split('.').map_while(|number| number.parse().ok());
     matches!((numbers.next(), numbers.next()), (Some(major), Some(minor)) if (major, minor) < NEEDED)
-}
-
-/// Deletes every stream, and so every key-value bucket and object store, which are streams.
-pub(super) fn wipe(server: &Server, timeout: Duration) -> Result<(), String> {
-    let wipe = || -> io::Result<()> {
-        let mut connection = Connection::open(server.authority(), timeout)?;
-        loop {
-            let names: StreamNames = connection.request("$JS.API.STREAM.NAMES", "{}")?;
-            let streams = names.streams.unwrap_or_default();
-            if streams.is_empty() {
-                return wait_for_removal(&server.folder().join(STREAMS), &connection.deadline);
-            }
-            for stream in streams {
-                let _: Deleted =
-                    connection.request(&format!("$JS.API.STREAM.DELETE.{stream}"), "")?;
-            }
-        }
-    };
-    wipe().map_err(|error| error.to_string())
 }
 
 /// Where the server keeps its streams.

@@ -1,0 +1,109 @@
+//! The supervisor: the one process that owns all servers of a run.
+//!
+//! It is the test binary once more, started by the first process of the run that needs a server. It knows no service:
+//! it starts what a spec says, leases it, and does to it what the lease's holder asks for. A lease lasts as long as
+//! the connection it was given on, so the kernel ends it with its holder.
+//!
+//! It ends when the run's root does. However it ends, its servers go along: by its own hand, or by the reaper's.
+
+mod connection;
+mod log;
+mod pool;
+mod process;
+mod reaper;
+mod root;
+mod server;
+
+use std::env;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+
+use serde::{Deserialize, Serialize};
+
+use super::ancestry::Process;
+use super::run::lock_exclusively;
+use pool::Pools;
+use reaper::Reaper;
+
+/// The only argument of a supervisor, where the test binary takes one.
+pub(crate) const ARGUMENT: &str = "--dynamo-test-supervisor";
+
+/// Holds the [`Post`] in a supervisor's environment.
+pub(super) const POST_VARIABLE: &str = "DYNAMO_TEST_SUPERVISOR";
+
+/// What a supervisor is told when it is started; its standard input is the socket that it listens on.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Post {
+    /// The process that it ends with.
+    pub(super) root: Process,
+    /// Where it keeps everything: in the run's folder, its own.
+    pub(super) folder: PathBuf,
+}
+
+/// Whether this process was started to be a supervisor.
+pub(crate) fn is_wanted() -> bool {
+    env::var_os(POST_VARIABLE).is_some()
+}
+
+/// Owns the run's servers until the run ends. Its standard output and error are its log.
+pub(crate) fn serve() -> ! {
+    match Supervisor::start() {
+        Ok(supervisor) => supervisor.accept(),
+        Err(error) => {
+            eprintln!("dynamo-test supervisor: {error}");
+            std::process::exit(1);
+        }
+    }
+}
+
+struct Supervisor {
+    listener: UnixListener,
+    reaper: Arc<Reaper>,
+    pools: Arc<Pools>,
+}
+
+impl Supervisor {
+    fn start() -> io::Result<Arc<Self>> {
+        let post = env::var(POST_VARIABLE).map_err(io::Error::other)?;
+        let Post { root, folder } = serde_json::from_str(&post)?;
+        let listener = UnixListener::from(io::stdin().as_fd().try_clone_to_owned()?);
+        rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+        // Says that somebody is here, to whoever sweeps. It is never released: the reaper holds it, too.
+        let alive = File::open(&folder)?;
+        lock_exclusively(&alive)?;
+        let reaper = Reaper::start(&folder, alive)?;
+        let pools = Pools::new(folder, Arc::clone(&reaper));
+        let supervisor = Arc::new(Self { listener, reaper, pools });
+        let watching = Arc::clone(&supervisor);
+        thread::Builder::new().name("root".into()).spawn(move || {
+            root::wait_for_end(&root);
+            watching.end();
+        })?;
+        Ok(supervisor)
+    }
+
+    fn accept(self: Arc<Self>) -> ! {
+        loop {
+            let served = self.listener.accept().and_then(|(stream, _)| {
+                let supervisor = Arc::clone(&self);
+                let serve = move || connection::serve(&supervisor, stream);
+                thread::Builder::new().name("client".into()).spawn(serve)
+            });
+            if let Err(error) = served {
+                eprintln!("a client was turned away: {error}");
+            }
+        }
+    }
+
+    /// Ends every server, removes all that is on disk, and then ends this process.
+    fn end(&self) -> ! {
+        self.pools.end();
+        self.reaper.finish();
+        std::process::exit(0)
+    }
+}

@@ -1,0 +1,389 @@
+//! The supervisor's servers: started at need, each leased to one client at a time unless it is shared.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+use std::time::Duration;
+
+use super::super::spec::{Mode, ServerSpec};
+use super::super::wire::{Command, Leased, ServerError, Status, Wanted};
+use super::reaper::Reaper;
+use super::server::{self, Server, Surroundings};
+
+/// All servers of the supervisor.
+pub(super) struct Pools {
+    folder: PathBuf,
+    reaper: Arc<Reaper>,
+    started: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    pools: HashMap<ServerSpec, Pool>,
+    /// Those that are leased, by the lease.
+    leased: HashMap<u64, Weak<Member>>,
+    next_lease: u64,
+    all: Vec<Weak<Member>>,
+    /// How many clients have them stand still.
+    suspenders: usize,
+    ending: bool,
+}
+
+/// The servers of one spec.
+#[derive(Default)]
+struct Pool {
+    /// The one used last at the end.
+    idle: Vec<Arc<Member>>,
+    /// Who waits for one, the first at the front.
+    waiting: VecDeque<Sender<Given>>,
+    /// How many there are that are leased exclusively, idle or about to start.
+    count: usize,
+    starting: usize,
+    /// How many there may be.
+    at_most: usize,
+    shared: Arc<Mutex<Option<Arc<Member>>>>,
+    standing: Standing,
+}
+
+type Given = Result<Arc<Member>, ServerError>;
+
+/// What is known of a spec, from the least to the most.
+#[derive(Default)]
+enum Standing {
+    #[default]
+    Unknown,
+    /// A server could be started.
+    Starts,
+    /// A server has served.
+    Serves,
+    /// None can be started or used: another would only fail, or take its time to fail, too.
+    Broken(ServerError),
+}
+
+/// A server, with what its lease needs to know.
+pub(super) struct Member {
+    server: Box<dyn Server>,
+    used: AtomicBool,
+    /// Whether something was done to it that the next user shall not suffer from.
+    tampered: AtomicBool,
+}
+
+/// A lease of a server; dropping it gives the server back.
+pub(super) struct Held {
+    lease: u64,
+    wanted: Wanted,
+    member: Arc<Member>,
+    pools: Arc<Pools>,
+}
+
+impl Pools {
+    pub(super) fn new(folder: PathBuf, reaper: Arc<Reaper>) -> Arc<Self> {
+        Arc::new(Self { folder, reaper, started: AtomicU64::new(0), state: Mutex::default() })
+    }
+
+    /// Leases a server: an idle one, or one that is started now, or, with as many as there may be, the next that
+    /// somebody gives back. First come, first served.
+    pub(super) fn lease(self: &Arc<Self>, wanted: &Wanted) -> Result<(Held, Leased), ServerError> {
+        let member = match wanted.mode {
+            Mode::Exclusive => self.exclusive(wanted),
+            Mode::Shared => self.shared(wanted),
+            Mode::Dedicated => self.check(&wanted.spec).and_then(|()| self.start(wanted)),
+        }?;
+        let mut state = self.state();
+        let lease = state.next_lease;
+        state.next_lease += 1;
+        state.leased.insert(lease, Arc::downgrade(&member));
+        drop(state);
+        let leased = Leased {
+            lease,
+            authority: member.server.authority(),
+            folder: member.server.folder().map(Into::into),
+            fresh: !member.used.swap(true, Ordering::AcqRel),
+        };
+        Ok((Held { lease, wanted: wanted.clone(), member, pools: Arc::clone(self) }, leased))
+    }
+
+    /// The server of a lease that somebody else holds.
+    pub(super) fn attend(&self, lease: u64) -> Result<Arc<Member>, ServerError> {
+        self.state().leased.get(&lease).and_then(Weak::upgrade).ok_or(ServerError::NoLease)
+    }
+
+    /// Starts a server ahead, unless there is one.
+    pub(super) fn prepare(self: &Arc<Self>, wanted: &Wanted) {
+        let mut state = self.state();
+        let ending = state.ending;
+        let pool = state.pool(wanted);
+        if pool.count == 0 && !ending && !matches!(pool.standing, Standing::Broken(_)) {
+            self.start_one_more(pool, wanted);
+        }
+    }
+
+    /// Has every server stand still until as many clients as asked for it have them go on.
+    pub(super) fn suspend(&self, suspended: bool) {
+        let mut state = self.state();
+        state.suspenders = if suspended { state.suspenders + 1 } else { state.suspenders - 1 };
+        let is_first_or_last = state.suspenders == usize::from(suspended);
+        drop(state);
+        if is_first_or_last {
+            for member in self.all() {
+                member.server.suspend(suspended);
+            }
+        }
+    }
+
+    /// Ends every server; there will be no others.
+    pub(super) fn end(&self) {
+        let mut state = self.state();
+        state.ending = true;
+        for pool in state.pools.values_mut() {
+            pool.refuse_all(&ServerError::Ending);
+            pool.idle.clear();
+        }
+        drop(state);
+        thread::scope(|scope| {
+            for member in self.all() {
+                scope.spawn(move || member.server.stop());
+            }
+        });
+    }
+
+    fn exclusive(self: &Arc<Self>, wanted: &Wanted) -> Given {
+        let mut state = self.state();
+        if state.ending {
+            return Err(ServerError::Ending);
+        }
+        let pool = state.pool(wanted);
+        while let Some(idle) = pool.idle.pop() {
+            if idle.server.ended(Duration::ZERO).is_none() {
+                return Ok(idle);
+            }
+            pool.count -= 1;
+        }
+        if let Standing::Broken(error) = &pool.standing {
+            return Err(error.clone());
+        }
+        let (give, given) = mpsc::channel();
+        pool.waiting.push_back(give);
+        self.grow(pool, wanted);
+        drop(state);
+        given.recv().unwrap_or(Err(ServerError::Ending))
+    }
+
+    fn shared(self: &Arc<Self>, wanted: &Wanted) -> Given {
+        let shared = Arc::clone(&self.state().pool(wanted).shared);
+        // Whoever comes while it starts waits here for it.
+        let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let works = |member: &Arc<Member>| {
+            !member.tampered.load(Ordering::Acquire)
+                && member.server.ended(Duration::ZERO).is_none()
+        };
+        if let Some(member) = shared.as_ref().filter(|member| works(member)) {
+            return Ok(Arc::clone(member));
+        }
+        self.check(&wanted.spec)?;
+        let member = self.start(wanted)?;
+        *shared = Some(Arc::clone(&member));
+        Ok(member)
+    }
+
+    /// Starts as many servers as somebody waits for, and as there may be.
+    fn grow(self: &Arc<Self>, pool: &mut Pool, wanted: &Wanted) {
+        while pool.starting < pool.waiting.len() && pool.count < pool.at_most {
+            self.start_one_more(pool, wanted);
+        }
+    }
+
+    fn start_one_more(self: &Arc<Self>, pool: &mut Pool, wanted: &Wanted) {
+        pool.count += 1;
+        pool.starting += 1;
+        let (pools, wanted) = (Arc::clone(self), wanted.clone());
+        thread::spawn(move || {
+            let started = pools.start(&wanted);
+            let mut state = pools.state();
+            let pool = state.pool(&wanted);
+            pool.starting -= 1;
+            match started {
+                Ok(member) => pool.give(member),
+                Err(error) => {
+                    pool.count -= 1;
+                    if let Standing::Broken(error) = &pool.standing {
+                        pool.refuse_all(&error.clone());
+                    } else {
+                        pool.refuse_one(error);
+                        pools.grow(pool, &wanted);
+                    }
+                }
+            }
+        });
+    }
+
+    /// Why no server of a spec can be had, if it is known.
+    fn check(&self, spec: &ServerSpec) -> Result<(), ServerError> {
+        match self.state().pools.get(spec).map(|pool| &pool.standing) {
+            Some(Standing::Broken(error)) => Err(error.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    fn start(&self, wanted: &Wanted) -> Given {
+        let started = self.start_server(wanted);
+        let mut state = self.state();
+        let ending = state.ending;
+        let standing = &mut state.pool(wanted).standing;
+        match (started, &standing) {
+            // It ends with the last that holds it, which is this.
+            (Ok(_), _) if ending => Err(ServerError::Ending),
+            (Ok(server), _) => {
+                if matches!(standing, Standing::Unknown) {
+                    *standing = Standing::Starts;
+                }
+                let member = Arc::new(Member {
+                    server,
+                    used: AtomicBool::new(false),
+                    tampered: AtomicBool::new(false),
+                });
+                state.all.retain(|member| member.strong_count() > 0);
+                state.all.push(Arc::downgrade(&member));
+                Ok(member)
+            }
+            (Err(error), Standing::Unknown) => {
+                *standing = Standing::Broken(error.clone());
+                Err(error)
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    fn start_server(&self, wanted: &Wanted) -> Result<Box<dyn Server>, ServerError> {
+        let name = &wanted.spec.name;
+        let number = self.started.fetch_add(1, Ordering::Relaxed);
+        let folder = self.folder.join(format!("{name}-{number}"));
+        DirBuilder::new().mode(0o700).create(&folder).map_err(|error| ServerError::NoFolder {
+            name: name.clone(),
+            path: folder.clone(),
+            error: error.to_string(),
+        })?;
+        let surroundings = Surroundings {
+            folder: folder.clone(),
+            within: wanted.within,
+            reaper: Arc::clone(&self.reaper),
+        };
+        server::start(&wanted.spec, surroundings).inspect_err(|_| {
+            // One that did start takes its folder along when it ends.
+            let _ = std::fs::remove_dir_all(&folder);
+        })
+    }
+
+    fn all(&self) -> Vec<Arc<Member>> {
+        self.state().all.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn pool(&mut self, wanted: &Wanted) -> &mut Pool {
+        let pool = self.pools.entry(wanted.spec.clone()).or_default();
+        pool.at_most = wanted.at_most;
+        pool
+    }
+}
+
+impl Pool {
+    /// Gives a server to whoever has waited longest.
+    fn give(&mut self, mut member: Arc<Member>) {
+        while let Some(waiting) = self.waiting.pop_front() {
+            match waiting.send(Ok(member)) {
+                Ok(()) => return,
+                Err(mpsc::SendError(given)) => match given {
+                    Ok(back) => member = back,
+                    Err(_) => return,
+                },
+            }
+        }
+        self.idle.push(member);
+    }
+
+    fn refuse_one(&mut self, error: ServerError) {
+        if let Some(waiting) = self.waiting.pop_front() {
+            let _ = waiting.send(Err(error));
+        }
+    }
+
+    fn refuse_all(&mut self, error: &ServerError) {
+        for waiting in self.waiting.drain(..) {
+            let _ = waiting.send(Err(error.clone()));
+        }
+    }
+}
+
+impl Member {
+    pub(super) fn status(&self, within: Duration) -> Status {
+        Status { ended: self.server.ended(within), tail: self.server.tail() }
+    }
+
+    pub(super) fn command(&self, command: Command) -> Result<(), ServerError> {
+        self.tampered.store(true, Ordering::Release);
+        self.server.command(command)
+    }
+}
+
+impl Held {
+    pub(super) fn member(&self) -> &Arc<Member> {
+        &self.member
+    }
+
+    /// Has the server end with its lease.
+    pub(super) fn discard(&self) {
+        self.member.tampered.store(true, Ordering::Release);
+    }
+
+    /// No server of the spec is of use, unless one has been.
+    pub(super) fn condemn(&self, reason: String) {
+        self.discard();
+        if let Some(pool) = self.pools.state().pools.get_mut(&self.wanted.spec)
+            && !matches!(pool.standing, Standing::Serves)
+        {
+            let error = ServerError::Condemned { reason };
+            pool.refuse_all(&error);
+            pool.standing = Standing::Broken(error);
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let member = &self.member;
+        let is_well = !member.tampered.load(Ordering::Acquire)
+            && member.server.ended(Duration::ZERO).is_none();
+        if self.wanted.mode == Mode::Dedicated || !is_well {
+            // Now, and not once the last who attends it has gone.
+            member.server.stop();
+        }
+        let mut state = self.pools.state();
+        state.leased.remove(&self.lease);
+        let ending = state.ending;
+        let Some(pool) = state.pools.get_mut(&self.wanted.spec) else { return };
+        if is_well && matches!(pool.standing, Standing::Unknown | Standing::Starts) {
+            pool.standing = Standing::Serves;
+        }
+        if self.wanted.mode == Mode::Exclusive {
+            if is_well && !ending {
+                pool.give(Arc::clone(member));
+            } else {
+                pool.count -= 1;
+                if !ending {
+                    self.pools.grow(pool, &self.wanted);
+                }
+            }
+        }
+    }
+}
