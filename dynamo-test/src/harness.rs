@@ -16,10 +16,12 @@ use libtest_mimic::{Arguments, Completion, Conclusion, Failed, Trial};
 use crate::args::{Format, Options};
 use crate::case::{Case, Registry, policy};
 use crate::config::Config;
-use crate::exec::{self, Deadlines, GpuUse, Outcome, Place, Runner, RunnerOptions, WorkerCommand};
+use crate::exec::{
+    self, Board, Deadlines, GpuUse, Outcome, Place, Runner, RunnerOptions, WorkerCommand,
+};
 use crate::marker::vocabulary::Vocabulary;
 use crate::marker::{Lifecycle, builtin};
-use crate::report::{self, Event, FinishedCase, Record, Selected, failure_text};
+use crate::report::{self, Event, FinishedCase, Progress, Record, Selected, Telling, failure_text};
 use crate::select::{Decision, Plan, Planned, Selection};
 use crate::service::{ServiceOptions, supervisor};
 use crate::target::Target;
@@ -108,9 +110,14 @@ fn show(listing: &str) -> ExitCode {
 /// Nextest runs a case by its name, and takes an exit code of 0 for its success; so a name that is not there must
 /// be a failure. Under cargo it is not: the case may be in another binary.
 fn missing_under_nextest<'a>(options: &'a Options, plan: &Plan) -> Option<&'a str> {
-    let asked = options.exact && env::var_os("NEXTEST").is_some();
+    let asked = options.exact && under_nextest();
     let is_there = |name: &str| plan.cases.iter().any(|planned| planned.case.name() == name);
     options.filters.iter().map(String::as_str).find(|name| asked && !is_there(name))
+}
+
+/// Whether nextest has made this process, for one case.
+fn under_nextest() -> bool {
+    env::var_os("NEXTEST").is_some()
 }
 
 /// What the runners of the cases share.
@@ -156,6 +163,9 @@ fn execute(
     // A case that is alone may want the signals itself, and there is nothing else to report.
     let alone = matches!(place, Place::Alone);
     let crowd = Crowd::of(&plan, &place);
+    let board: Arc<Board> = Arc::default();
+    // Nextest and a debugger show themselves what runs, and what a lone case prints is not to be mixed with it.
+    let telling = if alone || under_nextest() { Telling::Waits } else { Telling::All };
     let runner = Runner::new(RunnerOptions {
         slots,
         place,
@@ -170,6 +180,7 @@ fn execute(
         },
         outputs: record.folder().join("output"),
         name: format!("{} {}", target.package, target.flags()),
+        board: Arc::clone(&board),
         gpus: options.gpu_options(&config.gpus),
         gpu_cases: crowd.awaited,
         durations: durations_file(target),
@@ -197,7 +208,9 @@ fn execute(
     if !alone && let Err(error) = interrupt::listen() {
         eprintln!("dynamo-test: signals end the run without a report: {error}");
     }
+    let progress = Progress::start(board, &config.progress, telling);
     let conclusion = libtest_mimic::run(&arguments, trials);
+    drop(progress);
     run.finish(&conclusion, started.elapsed(), options.format == Some(Format::Json))
 }
 
@@ -232,10 +245,8 @@ impl Crowd {
             Place::Alone | Place::Thread => 0,
         };
         let with_gpus = plan.running().filter(|planned| planned.case.definition.gpus > 0);
-        // Those of a serial group come one after the other.
-        let at_once = with_gpus.filter(|planned| planned.case.definition.serial.is_none()).count();
         // With more than can wait, the first start before the last have come.
-        let awaited = if waiting <= MAX_WAITING { at_once } else { 0 };
+        let awaited = if waiting <= MAX_WAITING { with_gpus.count() } else { 0 };
         Self { waiting: waiting.min(MAX_WAITING), awaited }
     }
 }

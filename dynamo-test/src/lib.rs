@@ -54,6 +54,7 @@ mod exec;
 mod fixture;
 mod gpu;
 mod harness;
+mod holder;
 mod interrupt;
 mod marker;
 mod own_program;

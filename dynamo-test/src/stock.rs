@@ -3,16 +3,18 @@
 
 use std::env;
 use std::io::{self, Write};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use crate::args::Options;
 use crate::case::{Registry, policy};
 use crate::config::Config;
-use crate::exec::{self, Deadlines, GpuUse, Outcome, Place, Runner, RunnerOptions, WorkerCommand};
+use crate::exec::{
+    self, Board, Deadlines, GpuUse, Outcome, Place, Runner, RunnerOptions, WorkerCommand,
+};
 use crate::gpu;
 use crate::harness::{own_program, random_seed, run_temp};
 use crate::marker::vocabulary::Vocabulary;
-use crate::report;
+use crate::report::{self, Progress, Telling};
 use crate::select::{Decision, Plan, Planned, Selection};
 use crate::service::{ServiceOptions, supervisor};
 
@@ -30,6 +32,8 @@ struct Stock {
     here: Runner,
     /// For cases that need an environment of their own, and so a process.
     children: Runner,
+    /// Tells what waits for what, as long as the process lives.
+    _progress: Progress,
 }
 
 /// Runs the case of a path, as a `#[test]` function of the stock harness.
@@ -74,6 +78,7 @@ impl Stock {
         let seed = options.seed.unwrap_or_else(random_seed);
         // Any case's function turns into the supervisor.
         let supervisor = cases.first().map(|case| alone(case.name())).unwrap_or_default();
+        let board: Arc<Board> = Arc::default();
         let runner = |place| {
             Runner::new(RunnerOptions {
                 // The stock harness counts its threads itself.
@@ -90,11 +95,14 @@ impl Stock {
                 },
                 outputs: report::home().join("stock"),
                 name: env::args().next().unwrap_or_default(),
+                board: Arc::clone(&board),
                 gpus: options.gpu_options(&config.gpus),
                 gpu_cases: 0,
                 durations: report::home().join("durations").join("stock.json"),
             })
         };
+        // The stock harness says itself what runs long.
+        let progress = Progress::start(Arc::clone(&board), &config.progress, Telling::Waits);
         Ok(Self {
             plan: Plan::new(cases, &selection, gpu::lack),
             strict: options.strict,
@@ -108,6 +116,7 @@ impl Stock {
                 show_output: true,
                 reuse: false,
             })),
+            _progress: progress,
         })
     }
 

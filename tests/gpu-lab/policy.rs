@@ -27,7 +27,7 @@ impl Policy for Ours {
     }
 
     fn start(&mut self, cards: &mut [Card]) -> Vec<Admitted> {
-        self.queue.admit(cards, self.residents, usize::MAX)
+        self.queue.admit(cards, self.residents, usize::MAX, |_| true)
     }
 }
 

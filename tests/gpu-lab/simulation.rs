@@ -143,7 +143,9 @@ fn makespan(mut policy: Box<dyn Policy>, cases: &[Case], count: usize) -> f64 {
         compute_capability: (9, 0),
         usable_mib: CARD_MIB,
         free_mib: CARD_MIB,
+        unleased_mib: CARD_MIB,
         residents: 0,
+        is_left_alone: true,
         is_quiet: true,
         reserved: Reserved::No,
     };

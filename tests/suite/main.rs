@@ -11,6 +11,7 @@ mod nextest;
 
 mod outcomes;
 mod policy;
+mod progress;
 mod record;
 mod services;
 mod stock_harness;

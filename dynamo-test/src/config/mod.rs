@@ -26,6 +26,7 @@ pub(crate) struct Config {
     pub(crate) timeouts: Timeouts,
     pub(crate) gpus: Gpus,
     pub(crate) services: Services,
+    pub(crate) progress: Progress,
 }
 
 /// `[gpus]`.
@@ -44,6 +45,14 @@ pub(crate) struct Gpus {
 pub(crate) struct Services {
     #[serde(deserialize_with = "time::deserialize")]
     pub(crate) ready_within: Duration,
+}
+
+/// `[progress]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a section")]
+pub(crate) struct Progress {
+    #[serde(deserialize_with = "time::deserialize")]
+    pub(crate) long: Duration,
 }
 
 impl Config {

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::GpuUse;
+use super::board::Entry;
+use super::serial::Groups;
 use super::slots::Slots;
-use super::turns::{Turn, Turns};
+use super::turns::{Request, Turn, Turns};
 use crate::case::Case;
 use crate::gpu::{self, GpuGrant, GpuOptions, PeakMeter};
 use crate::schedule::Durations;
@@ -26,27 +28,33 @@ pub(super) struct InUse {
 }
 
 impl Gpus {
-    /// So many cases [`enter`](Self::enter) before one starts, so that the order is the scheduler's. Those of serial
-    /// groups do not count: they come one after the other.
+    /// So many cases [`enter`](Self::enter) before one starts, so that the order is the scheduler's.
     pub(super) fn new(
         slots: Slots,
         options: GpuOptions,
         run: String,
+        groups: Arc<Groups>,
         cases: usize,
         durations: PathBuf,
     ) -> Self {
-        Self { turns: Turns::new(slots, options, run, cases), durations: Durations::of(durations) }
+        let turns = Turns::new(slots, options, run, groups, cases);
+        Self { turns, durations: Durations::of(durations) }
     }
 
     pub(super) fn expected_seconds(&self, case: &Case) -> f64 {
         self.durations.expected(case)
     }
 
-    /// Waits for the GPUs of a case, and for its slot. The error says why it will never have them.
-    pub(super) fn enter(&self, case: &Case) -> Result<InUse, String> {
-        let expected = self.durations.expected(case);
-        let is_awaited = case.definition.serial.is_none();
-        let turn = self.turns.take(case.name(), case.gpu_need(), expected, is_awaited)?;
+    /// Waits for the GPUs of a case, for its slot, and for its turn in its serial group. The error says why it will
+    /// never have them.
+    pub(super) fn enter(&self, case: &Case, entry: &Entry) -> Result<InUse, String> {
+        let request = Request {
+            case: case.name(),
+            need: case.gpu_need(),
+            expected_seconds: self.durations.expected(case),
+            group: case.definition.serial,
+        };
+        let turn = self.turns.take(request, entry)?;
         let vram_mib = case.definition.vram_mib;
         Ok(InUse { turn, vram_mib, meter: None, peak_mib: None })
     }
@@ -63,6 +71,11 @@ impl Gpus {
     /// Says that a case without GPUs has given its slot back.
     pub(super) fn slot_is_free(&self) {
         self.turns.slot_is_free();
+    }
+
+    /// Says that a case without GPUs is no longer in its serial group.
+    pub(super) fn group_is_free(&self) {
+        self.turns.look_again();
     }
 
     /// The end of the run.

@@ -1,6 +1,7 @@
 //! Execution: a case runs in a worker process, or in this one, and comes out with an outcome whatever it does.
 
 mod attempt;
+mod board;
 mod capture;
 mod deadlines;
 mod environment;
@@ -21,11 +22,13 @@ mod stacks;
 mod traces;
 #[cfg(all(feature = "gpu", target_os = "linux"))]
 mod turns;
+mod waits;
 mod wire;
 mod worker;
 mod workers;
 
 use attempt::attempt;
+pub(crate) use board::{Board, Stage, UnderWay};
 pub(crate) use capture::Output;
 pub(crate) use deadlines::Deadlines;
 pub(crate) use gpu_use::GpuUse;

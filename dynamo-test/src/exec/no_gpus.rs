@@ -1,9 +1,12 @@
 //! No case has GPUs: the attribute refuses them, or the machine has none that can be leased.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::GpuUse;
+use super::board::Entry;
+use super::serial::Groups;
 use super::slots::Slots;
 use crate::case::Case;
 use crate::gpu::{GpuGrant, GpuOptions, lack};
@@ -15,7 +18,14 @@ pub(super) struct Gpus;
 pub(super) enum InUse {}
 
 impl Gpus {
-    pub(super) fn new(_: Slots, _: GpuOptions, _: String, _: usize, _: PathBuf) -> Self {
+    pub(super) fn new(
+        _: Slots,
+        _: GpuOptions,
+        _: String,
+        _: Arc<Groups>,
+        _: usize,
+        _: PathBuf,
+    ) -> Self {
         Self
     }
 
@@ -23,7 +33,7 @@ impl Gpus {
         0.0
     }
 
-    pub(super) fn enter(&self, case: &Case) -> Result<InUse, String> {
+    pub(super) fn enter(&self, case: &Case, _: &Entry) -> Result<InUse, String> {
         Err(lack(&case.gpu_need()).unwrap_or_default())
     }
 
@@ -32,6 +42,8 @@ impl Gpus {
     }
 
     pub(super) fn slot_is_free(&self) {}
+
+    pub(super) fn group_is_free(&self) {}
 
     pub(super) fn end(&self) {}
 }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use super::board::{Board, Entry};
 use super::gpus::{Gpus, InUse};
 use super::janitor::Janitor;
-use super::serial::Groups;
+use super::serial::{self, Groups};
 use super::slots::{Slot, Slots};
+use super::waits::Wait;
 use super::wire::Assignment;
 use super::workers::{Observer, Request, WorkerCommand, Workers};
 use super::{Deadlines, GpuUse, Outcome, Output, environment, in_process};
@@ -36,8 +38,10 @@ pub(crate) struct RunnerOptions {
     pub(crate) services: ServiceOptions,
     /// Where the whole output of a failed case goes if it is too long to show.
     pub(crate) outputs: PathBuf,
-    /// What the run is of, as others that wait for its GPUs are told.
+    /// What the run is of, as others that wait for what it holds are told.
     pub(crate) name: String,
+    /// Where it is written what the cases are doing.
+    pub(crate) board: Arc<Board>,
     pub(crate) gpus: GpuOptions,
     /// How many cases with GPUs come at once, at the beginning.
     pub(crate) gpu_cases: usize,
@@ -64,7 +68,8 @@ pub(crate) struct Runner {
     janitor: Janitor,
     isolate: bool,
     deadlines: Deadlines,
-    groups: Groups,
+    groups: Arc<Groups>,
+    board: Arc<Board>,
     seed: u64,
     temp: PathBuf,
     outputs: PathBuf,
@@ -114,11 +119,11 @@ pub(crate) struct Finished {
     pub(crate) gpus: Option<GpuUse>,
 }
 
-/// What a case may run with.
+/// What a case may run with: a slot, and its turn in its serial group if it is in one.
 enum Admitted {
-    /// The slot is among it.
+    /// Both are among it.
     WithGpus(InUse),
-    Without(Slot),
+    Without(Slot, Option<serial::Turn>),
 }
 
 /// Passes on what happens while a case runs.
@@ -157,6 +162,7 @@ impl Runner {
             services,
             outputs,
             name,
+            board,
             gpus,
             gpu_cases,
             durations,
@@ -171,15 +177,17 @@ impl Runner {
             }
         };
         let slots = Slots::new(slots);
+        let groups = Arc::new(Groups::new(serial, name.clone()));
         Self {
-            gpus: Gpus::new(slots.clone(), gpus, name, gpu_cases, durations),
+            gpus: Gpus::new(slots.clone(), gpus, name, Arc::clone(&groups), gpu_cases, durations),
             slots,
             services: Arc::new(Services::new(services)),
             executor,
             janitor: Janitor::default(),
             isolate,
             deadlines,
-            groups: Groups::new(serial),
+            groups,
+            board,
             seed,
             temp,
             outputs,
@@ -222,8 +230,8 @@ impl Runner {
 
     /// Waits until the case may run, then runs it. `started` is told the process that it runs in.
     pub(crate) fn run(&self, case: &Case, started: impl FnOnce(u32)) -> Finished {
-        let turn = case.definition.serial.map(|group| self.groups.wait(group)).transpose();
-        let admitted = self.admit(case);
+        let entry = self.board.enter(case.name());
+        let admitted = self.admit(case, &entry);
         let seed = case_seed(self.seed, case.name());
         let temp = self.temp.join(case.index.to_string());
         // Longer names are no names of files.
@@ -233,22 +241,19 @@ impl Runner {
             self.janitor.watch(&self.temp);
         }
         let mut progress = Progress { started: Some(started), gpus: None };
-        let mut slot = None;
-        let attempt = match (interrupt::told_to_stop(), admitted, &turn) {
-            (Some(signal), ..) => {
+        let mut without_gpus = None;
+        let attempt = match (interrupt::told_to_stop(), admitted) {
+            (Some(signal), _) => {
                 Attempt { outcome: Outcome::interrupted(signal), ..Attempt::error("") }
             }
-            (_, Err(error), _) => Attempt::error(error),
-            (.., Err(error)) => {
-                Attempt::error(format!("the lock of its serial group cannot be taken: {error}"))
-            }
-            (None, Ok(admitted), Ok(_)) => {
+            (None, Err(error)) => Attempt::error(error),
+            (None, Ok(admitted)) => {
                 match admitted {
                     Admitted::WithGpus(in_use) => progress.gpus = Some(in_use),
-                    Admitted::Without(free) => slot = Some(free),
+                    Admitted::Without(slot, group) => without_gpus = Some((slot, group)),
                 }
                 let grants = Grants { seed, temp: temp.clone(), ..Grants::default() };
-                self.provide(case, grants, &whole_output, &mut progress)
+                self.provide(case, &entry, grants, &whole_output, &mut progress)
             }
         };
         let gpus = progress.gpus.as_ref().map(InUse::report);
@@ -258,8 +263,13 @@ impl Runner {
                 self.gpus.leave(case, in_use, took);
             }
             None => {
-                drop(slot);
-                self.gpus.slot_is_free();
+                let was_in_group = matches!(without_gpus, Some((_, Some(_))));
+                drop(without_gpus);
+                if was_in_group {
+                    self.gpus.group_is_free();
+                } else {
+                    self.gpus.slot_is_free();
+                }
             }
         }
         let outcome = attempt.outcome.expected_by(case.definition, today);
@@ -287,27 +297,37 @@ impl Runner {
         }
     }
 
-    /// Waits for a slot, and for the GPUs that the case needs: one that waits for GPUs holds no slot.
-    fn admit(&self, case: &Case) -> Result<Admitted, String> {
+    /// Waits for a slot, for the turn in the case's serial group, and for the GPUs that it needs: one that waits for
+    /// a group or for GPUs holds no slot, and one that waits for GPUs no group.
+    fn admit(&self, case: &Case, entry: &Entry) -> Result<Admitted, String> {
         if case.definition.gpus > 0 {
-            self.gpus.enter(case).map(Admitted::WithGpus)
-        } else {
-            Ok(Admitted::Without(self.slots.acquire()))
+            return self.gpus.enter(case, entry).map(Admitted::WithGpus);
         }
+        let turn = match case.definition.serial {
+            Some(group) => self.groups.wait(group, case.name(), entry),
+            None => Ok(None),
+        };
+        let turn = turn.map_err(|error| serial::no_lock(&error))?;
+        Ok(Admitted::Without(self.slots.acquire(), turn))
     }
 
     /// Leases the services, then runs the case.
     fn provide(
         &self,
         case: &Case,
+        entry: &Entry,
         mut grants: Grants,
         whole_output: &Path,
         progress: &mut Progress<impl FnOnce(u32)>,
     ) -> Attempt {
         grants.gpus = progress.gpus.as_ref().map(InUse::grants).unwrap_or_default();
+        if !case.needs.services().is_empty() {
+            entry.waits_for(Wait::Server);
+        }
         match self.lease(case) {
             Ok((leases, services)) => {
                 grants.services = services;
+                entry.runs();
                 let mut attempt = self.attempt(case, grants, whole_output, progress);
                 blame_services(&leases, &mut attempt.outcome);
                 attempt

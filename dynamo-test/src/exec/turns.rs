@@ -6,9 +6,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::board::Entry;
+use super::serial::{self, Groups};
 use super::slots::{Slot, Slots};
+use super::waits::{GpuWait, Wait};
 use crate::gpu::{
-    self, Ask, Card, Changes, GpuOptions, Lease, LeaseError, Leased, Leases, Need, Reservation,
+    self, Ask, Card, Changes, GpuOptions, Lease, LeaseError, Leased, Leases, Look, Need,
+    Reservation,
 };
 use crate::interrupt;
 use crate::schedule::{Admitted, Queue, worth_reserving};
@@ -19,14 +23,24 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_millis(100);
 /// How long a card may not answer before it is given up.
 const SILENT_FOR: Duration = Duration::from_secs(10);
-/// When it is first said that cases wait, and how often then.
-const SAY_AFTER: Duration = Duration::from_secs(5);
-const SAY_EVERY: Duration = Duration::from_secs(30);
+/// How long cases that were announced may take to come: a run that was cut short holds back the rest.
+const COME_WITHIN: Duration = Duration::from_secs(1);
 
 /// The right to run a case with GPUs.
 pub(super) struct Turn {
     pub(super) lease: Lease,
     _slot: Slot,
+    /// Its turn in its serial group.
+    _group: Option<serial::Turn>,
+}
+
+/// What a case with GPUs wants.
+pub(super) struct Request {
+    pub(super) case: &'static str,
+    pub(super) need: Need,
+    pub(super) expected_seconds: f64,
+    /// Its serial group.
+    pub(super) group: Option<&'static str>,
 }
 
 /// The cases that wait for GPUs.
@@ -35,8 +49,11 @@ pub(super) struct Turns {
     options: GpuOptions,
     /// What the run is of.
     run: String,
+    groups: Arc<Groups>,
     leases: OnceLock<Result<Leases, String>>,
     state: Mutex<State>,
+    /// The GPUs at the last look, for whoever is shown what waits for what.
+    look: Arc<Mutex<Look>>,
     /// Whether a case could start if it had a slot. Beside the state, which cases without GPUs never wait for.
     lacks_slot: AtomicBool,
     decided: Condvar,
@@ -51,48 +68,61 @@ struct State {
     next_ticket: u64,
     /// How many more cases come before one starts.
     awaited: usize,
+    /// When the first of them came.
+    began: Option<Instant>,
     /// Whether a thread looks out for what others give back.
     is_watched: bool,
-    said: Option<Instant>,
     /// Since when which cards do not answer.
     silent: HashMap<usize, Instant>,
 }
 
 struct Waiting {
     case: &'static str,
+    group: Option<&'static str>,
     since: Instant,
     reservation: Option<Reservation>,
 }
 
 impl Turns {
-    /// So many awaited cases are all seen before one of them starts.
-    pub(super) fn new(slots: Slots, options: GpuOptions, run: String, awaited: usize) -> Arc<Self> {
+    /// So many cases are all seen before one of them starts.
+    pub(super) fn new(
+        slots: Slots,
+        options: GpuOptions,
+        run: String,
+        groups: Arc<Groups>,
+        awaited: usize,
+    ) -> Arc<Self> {
         Arc::new(Self {
             slots,
             options,
             run,
+            groups,
             leases: OnceLock::new(),
             state: Mutex::new(State { awaited, ..State::default() }),
+            look: Arc::default(),
             lacks_slot: AtomicBool::new(false),
             decided: Condvar::new(),
         })
     }
 
-    /// Waits for GPUs and a slot, as one of the awaited cases or as another. The error says why they can never be
-    /// had.
-    pub(super) fn take(
-        self: &Arc<Self>,
-        case: &'static str,
-        need: Need,
-        expected_seconds: f64,
-        is_awaited: bool,
-    ) -> Result<Turn, String> {
+    /// Waits for GPUs, a slot and the turn in the case's serial group; it gets all of them at once. The error says why
+    /// they can never be had.
+    pub(super) fn take(self: &Arc<Self>, request: Request, entry: &Entry) -> Result<Turn, String> {
+        let Request { case, need, expected_seconds, group } = request;
         let mut state = self.state();
         let ticket = state.next_ticket;
         state.next_ticket += 1;
-        state.awaited = state.awaited.saturating_sub(is_awaited.into());
+        state.awaited = state.awaited.saturating_sub(1);
+        state.began.get_or_insert_with(Instant::now);
+        entry.waits_for(Wait::Gpus(GpuWait {
+            ticket,
+            need: need.clone(),
+            look: Arc::clone(&self.look),
+            group: group.map(|group| self.groups.wait_for(group)),
+        }));
         state.queue.push(ticket, need, expected_seconds);
-        state.waiting.insert(ticket, Waiting { case, since: Instant::now(), reservation: None });
+        let waiting = Waiting { case, group, since: Instant::now(), reservation: None };
+        state.waiting.insert(ticket, waiting);
         self.decide(&mut state);
         loop {
             if let Some(turn) = state.turns.remove(&ticket) {
@@ -114,7 +144,7 @@ impl Turns {
         }
     }
 
-    /// Starts what can start, now that GPUs were given back.
+    /// Starts what can start, now that GPUs, or the turn in a serial group, were given back.
     pub(super) fn look_again(&self) {
         self.decide(&mut self.state());
     }
@@ -149,10 +179,8 @@ impl Turns {
                 Some(_) => self.give_up(&mut state, "the run was told to stop"),
                 None => self.decide(&mut state),
             }
-            state.say();
             if state.waiting.is_empty() {
                 state.is_watched = false;
-                state.said = None;
                 return;
             }
         }
@@ -167,7 +195,9 @@ impl Turns {
     }
 
     fn decide(&self, state: &mut State) {
-        if state.waiting.is_empty() || state.awaited > 0 {
+        let is_early = |began: Instant| began.elapsed() < COME_WITHIN;
+        let others_come = state.awaited > 0 && state.began.is_some_and(is_early);
+        if state.waiting.is_empty() || others_come {
             return;
         }
         let decided = self.leases().and_then(|leases| self.grant(leases, state).map_err(said));
@@ -197,7 +227,11 @@ impl Turns {
         };
         let mut slots = self.slots.take_free(state.waiting.len());
         let residents = self.options.residents;
-        let leased = session.leased(Ask::WithRoom { residents })?;
+        let long = state.has_waited_long(self.options.reserve_after);
+        let reserves =
+            long.is_some() || state.waiting.values().any(|case| case.reservation.is_some());
+        let ask = if reserves { Ask::All } else { Ask::WithRoom { residents } };
+        let leased = session.leased(ask)?;
         let reservations = state
             .waiting
             .iter()
@@ -205,32 +239,52 @@ impl Turns {
         let mut cards = session.cards(&leased, reservations);
         state.refuse_what_broken_cards_cannot_meet(&cards, &leased);
         let before = cards.clone();
-        let admitted = state.queue.admit(&mut cards, residents, slots.len());
+        let mut groups = HashMap::new();
+        let State { queue, waiting, .. } = &mut *state;
+        let admitted = queue.admit(&mut cards, residents, slots.len(), |ticket| {
+            self.take_group(&waiting[&ticket]).map(|turn| groups.insert(ticket, turn)).is_some()
+        });
         for Admitted { ticket, need, cards } in admitted {
             let (Some(slot), Some(waiting)) = (slots.pop(), state.waiting.get(&ticket)) else {
                 continue;
             };
-            let turn = match session.take(&cards, &before, &need, waiting.case) {
-                Ok(lease) => Ok(Turn { lease, _slot: slot }),
-                Err(error) => Err(error.to_string()),
-            };
+            let group = groups.remove(&ticket).unwrap_or(Ok(None));
+            let turn = group.and_then(|group| {
+                let lease = session.take(&cards, &before, &need, waiting.case).map_err(said)?;
+                Ok(Turn { lease, _slot: slot, _group: group })
+            });
             state.settle(ticket, turn);
         }
-        self.keep_slot(slots.is_empty() && state.queue.could_admit(&cards, residents));
+        let State { queue, waiting, .. } = &mut *state;
+        let could_start = |ticket| self.take_group(&waiting[&ticket]).is_some();
+        let lacks_slot = slots.is_empty() && queue.could_admit(&cards, residents, could_start);
+        self.keep_slot(lacks_slot);
+        state.give_up_vain_reservations(&cards);
         let others_hold = leased
             .iter()
             .flat_map(|leased| &leased.residents)
-            .any(|resident| resident.pid != std::process::id());
+            .any(|resident| resident.holder.pid != std::process::id());
         if others_hold
-            && let Some((ticket, need)) = state.has_waited_long(self.options.reserve_after)
+            && let Some((ticket, need)) = long
             && let Some(chosen) = worth_reserving(&need, &cards)
+            && let Some(waiting) = state.waiting.get_mut(&ticket)
         {
-            let reservation = session.reserve(chosen)?;
-            if let Some(waiting) = state.waiting.get_mut(&ticket) {
-                waiting.reservation = Some(reservation);
-            }
+            waiting.reservation = Some(session.reserve(chosen)?);
         }
+        *self.look.lock().unwrap_or_else(PoisonError::into_inner) =
+            Look::new(cards, leased, residents);
         Ok(())
+    }
+
+    /// The turn of a case in its serial group, where it is in one; or why it cannot be taken. None where another case
+    /// has it: the GPUs are for others meanwhile.
+    fn take_group(&self, case: &Waiting) -> Option<Result<Option<serial::Turn>, String>> {
+        let Some(group) = case.group else { return Some(Ok(None)) };
+        match self.groups.try_take(group, case.case) {
+            Ok(None) => None,
+            Ok(turn) => Some(Ok(turn)),
+            Err(error) => Some(Err(serial::no_lock(&error))),
+        }
     }
 }
 
@@ -306,27 +360,17 @@ impl State {
         long.next().map(|(ticket, need)| (ticket, need.clone()))
     }
 
-    /// Says now and then what waits for what.
-    fn say(&mut self) {
-        let Some(longest) = self.waiting.values().map(|waiting| waiting.since.elapsed()).max()
-        else {
-            return;
-        };
-        let is_time = self.said.map_or(longest > SAY_AFTER, |said| said.elapsed() > SAY_EVERY);
-        if !is_time {
-            return;
+    /// Others use what was kept free, and nobody knows for how long: perhaps other cards are had sooner.
+    fn give_up_vain_reservations(&mut self, cards: &[Card]) {
+        for (ticket, need) in self.queue.waiting() {
+            let is_vain = |reservation: &mut Reservation| {
+                let held_up = |card: &usize| cards[*card].is_held_up_by_leases_alone(need);
+                !reservation.cards.iter().all(held_up)
+            };
+            if let Some(waiting) = self.waiting.get_mut(&ticket) {
+                drop(waiting.reservation.take_if(is_vain));
+            }
         }
-        self.said = Some(Instant::now());
-        let waiting: Vec<String> = self
-            .queue
-            .waiting()
-            .take(4)
-            .map(|(ticket, need)| format!("{} for {need}", self.waiting[&ticket].case))
-            .collect();
-        let more = self.waiting.len().saturating_sub(waiting.len());
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let waiting = waiting.join(", ");
-        eprintln!("dynamo-test: waiting: {waiting}{more} (--gpu-status tells who has them)");
     }
 }
 

@@ -11,9 +11,13 @@ pub struct Card {
     pub usable_mib: u64,
     /// What of it neither a lease nor anybody else has, in MiB. What is unknown is not free.
     pub free_mib: u64,
+    /// What would be free of it if nobody held a lease, in MiB.
+    pub unleased_mib: u64,
     /// How many leases it bears.
     pub residents: u32,
-    /// Whether nobody uses it, so that it can be leased as a whole.
+    /// Whether nobody uses it who holds no lease.
+    pub is_left_alone: bool,
+    /// Whether nobody uses it at all, so that it can be leased as a whole.
     pub is_quiet: bool,
     /// For whom it is kept free.
     pub reserved: Reserved,
@@ -49,6 +53,15 @@ impl Card {
             None => self.is_quiet && self.residents == 0,
         };
         is_open && has_room && self.suits(need)
+    }
+
+    /// Whether a case could have it if only all leases on it ended. What others use, nobody knows for how long.
+    pub fn is_held_up_by_leases_alone(&self, need: &Need) -> bool {
+        let would_have_room = match need.vram_mib {
+            Some(vram) => vram <= self.unleased_mib,
+            None => self.is_left_alone,
+        };
+        would_have_room && self.suits(need)
     }
 
     /// Counts a lease that was granted.

@@ -15,6 +15,8 @@ mod card;
 #[cfg(all(feature = "gpu", target_os = "linux"))]
 mod lease;
 #[cfg(all(feature = "gpu", target_os = "linux"))]
+mod look;
+#[cfg(all(feature = "gpu", target_os = "linux"))]
 mod nvidia;
 #[cfg(all(feature = "gpu", target_os = "linux"))]
 mod peak;
@@ -24,6 +26,8 @@ mod status;
 pub use card::{Card, Reserved};
 #[cfg(all(feature = "gpu", target_os = "linux"))]
 pub(crate) use lease::{Ask, Changes, Lease, LeaseError, Leased, Leases, Reservation};
+#[cfg(all(feature = "gpu", target_os = "linux"))]
+pub(crate) use look::Look;
 #[cfg(all(feature = "gpu", target_os = "linux"))]
 pub(crate) use nvidia::{Machine, lack, machine};
 #[cfg(all(feature = "gpu", target_os = "linux"))]

@@ -2,6 +2,10 @@ use std::time::Duration;
 
 /// How a run shares the machine's GPUs with itself and others.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(all(feature = "gpu", target_os = "linux")),
+    allow(dead_code, reason = "no case has GPUs")
+)]
 pub(crate) struct GpuOptions {
     /// How many cases a card may bear.
     pub(crate) residents: u32,

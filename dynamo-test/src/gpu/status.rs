@@ -1,7 +1,6 @@
 //! `--gpu-status`: the GPUs and their leases, for people.
 
 use std::fmt::Write as _;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::lease::{Ask, Leased, Leases, Record};
 use super::{LeaseError, Memory, machine};
@@ -25,8 +24,10 @@ pub(crate) fn status() -> Result<String, String> {
             Some(Err(error)) => writeln!(text, "    {total}, cannot be leased: {error}"),
             None => Ok(()),
         };
-        for holder in &leased.residents {
-            let _ = writeln!(text, "    {}", Holder(holder));
+        for resident in &leased.residents {
+            let Record { holder, vram_mib, .. } = resident;
+            let memory = vram_mib.map_or("the whole card".into(), |vram| Memory(vram).to_string());
+            let _ = writeln!(text, "    leased: {memory} to {holder}");
         }
         if leased.is_reserved {
             text.push_str("    kept free for a case that has waited long\n");
@@ -49,18 +50,4 @@ fn look(leases: &Leases) -> Result<(Vec<Leased>, Vec<super::Card>), LeaseError> 
     let leased = session.leased(Ask::All)?;
     let cards = session.cards(&leased, std::iter::empty());
     Ok((leased, cards))
-}
-
-/// A lease as a line.
-struct Holder<'a>(&'a Record);
-
-impl std::fmt::Display for Holder<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Record { pid, run, case, since, vram_mib, .. } = self.0;
-        let since = UNIX_EPOCH + Duration::from_millis(*since);
-        let held = SystemTime::now().duration_since(since).unwrap_or_default().as_secs();
-        let held = humantime::format_duration(Duration::from_secs(held));
-        let memory = vram_mib.map_or("the whole card".into(), |vram| Memory(vram).to_string());
-        write!(f, "leased: {memory} to {case} ({run}, process {pid}) for {held}")
-    }
 }

@@ -3,11 +3,13 @@
 mod events;
 mod failure;
 mod listing;
+mod progress;
 mod record;
 mod summary;
 
 pub(crate) use events::{Event, FinishedCase, Selected, VERSION};
 pub(crate) use failure::failure_text;
 pub(crate) use listing::{explain, json_list, libtest_list, markers};
+pub(crate) use progress::{Progress, Telling};
 pub(crate) use record::{Record, home};
 pub(crate) use summary::Summary;

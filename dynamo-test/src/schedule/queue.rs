@@ -45,14 +45,23 @@ impl Queue {
     }
 
     /// Takes out the cases that may start now, at most so many, and counts them on `cards`. A card bears at most
-    /// `residents` cases.
-    pub fn admit(&mut self, cards: &mut [Card], residents: u32, most: usize) -> Vec<Admitted> {
+    /// `residents` cases. `is_ready` is asked of each that fits: another thing that it needs may not be free.
+    pub fn admit(
+        &mut self,
+        cards: &mut [Card],
+        residents: u32,
+        most: usize,
+        mut is_ready: impl FnMut(u64) -> bool,
+    ) -> Vec<Admitted> {
         let mut admitted = Vec::new();
         self.waiting.retain(|Waiting { ticket, need, .. }| {
             if admitted.len() == most {
                 return true;
             }
             let Some(places) = place(*ticket, need, cards, residents) else { return true };
+            if !is_ready(*ticket) {
+                return true;
+            }
             for position in &places {
                 cards[*position].occupy(need);
             }
@@ -63,9 +72,14 @@ impl Queue {
     }
 
     /// Whether [`admit`](Self::admit) would find a case that may start.
-    pub fn could_admit(&self, cards: &[Card], residents: u32) -> bool {
+    pub fn could_admit(
+        &self,
+        cards: &[Card],
+        residents: u32,
+        mut is_ready: impl FnMut(u64) -> bool,
+    ) -> bool {
         let fits = |waiting: &Waiting| place(waiting.ticket, &waiting.need, cards, residents);
-        self.waiting.iter().any(|waiting| fits(waiting).is_some())
+        self.waiting.iter().any(|waiting| fits(waiting).is_some() && is_ready(waiting.ticket))
     }
 }
 
@@ -86,9 +100,10 @@ fn place(ticket: u64, need: &Need, cards: &[Card], residents: u32) -> Option<Vec
 }
 
 /// The cards to keep free for a case that has waited long: those that are nearest to being free, among those that
-/// are kept for nobody yet.
+/// are kept for nobody yet, and that nobody but cases with leases holds up. None where those are too few.
 pub fn worth_reserving(need: &Need, cards: &[Card]) -> Option<Vec<usize>> {
-    let is_open = |card: &Card| card.reserved == Reserved::No && card.suits(need);
+    let is_open =
+        |card: &Card| card.reserved == Reserved::No && card.is_held_up_by_leases_alone(need);
     let mut open: Vec<usize> =
         (0..cards.len()).filter(|position| is_open(&cards[*position])).collect();
     if open.len() < need.count as usize {
@@ -115,7 +130,9 @@ mod tests {
             compute_capability: (9, 0),
             usable_mib,
             free_mib: usable_mib,
+            unleased_mib: usable_mib,
             residents: 0,
+            is_left_alone: true,
             is_quiet: true,
             reserved: Reserved::No,
         }
@@ -127,6 +144,10 @@ mod tests {
 
     fn exclusive(count: u32) -> Need {
         Need { count, ..Need::default() }
+    }
+
+    fn anybody(_: u64) -> bool {
+        true
     }
 
     fn tickets(admitted: &[Admitted]) -> Vec<u64> {
@@ -141,9 +162,9 @@ mod tests {
         queue.push(3, exclusive(1), 100.0);
         queue.push(4, exclusive(2), 60.0);
         let mut cards = vec![card(80), card(80)];
-        assert_eq!(tickets(&queue.admit(&mut cards, 2, 9)), [4], "3 cards are not there");
+        assert_eq!(tickets(&queue.admit(&mut cards, 2, 9, anybody)), [4], "3 cards are not there");
         let mut cards = vec![card(80), card(80)];
-        assert_eq!(tickets(&queue.admit(&mut cards, 2, 9)), [3, 1]);
+        assert_eq!(tickets(&queue.admit(&mut cards, 2, 9, anybody)), [3, 1]);
         assert_eq!(queue.waiting().map(|(ticket, _)| ticket).collect::<Vec<_>>(), [2]);
     }
 
@@ -152,7 +173,18 @@ mod tests {
         let mut queue = Queue::default();
         queue.push(1, shared(1, 30), 1.0);
         let mut cards = vec![card(80), card(40), card(20)];
-        assert_eq!(queue.admit(&mut cards, 2, 9)[0].cards, [1]);
+        assert_eq!(queue.admit(&mut cards, 2, 9, anybody)[0].cards, [1]);
+    }
+
+    #[dynamo_test]
+    fn a_case_that_lacks_something_else_takes_no_card_from_others() {
+        let mut queue = Queue::default();
+        queue.push(1, exclusive(1), 9.0);
+        queue.push(2, exclusive(1), 1.0);
+        let is_ready = |ticket| ticket == 2;
+        assert_eq!(tickets(&queue.admit(&mut [card(80)], 2, 9, is_ready)), [2]);
+        assert!(!queue.could_admit(&[card(80)], 2, is_ready));
+        assert!(queue.could_admit(&[card(80)], 2, anybody));
     }
 
     #[dynamo_test]
@@ -160,7 +192,7 @@ mod tests {
         let mut queue = Queue::default();
         queue.push(1, shared(2, 30), 1.0);
         let mut cards = vec![card(80), card(60), card(40)];
-        assert_eq!(queue.admit(&mut cards, 2, 9)[0].cards, [1, 2]);
+        assert_eq!(queue.admit(&mut cards, 2, 9, anybody)[0].cards, [1, 2]);
     }
 
     #[dynamo_test]
@@ -169,8 +201,8 @@ mod tests {
         queue.push(1, shared(1, 30), 9.0);
         queue.push(2, shared(1, 30), 1.0);
         let reserved = |reserved| vec![Card { reserved, ..card(80) }];
-        assert!(queue.admit(&mut reserved(Reserved::ForOthers), 2, 9).is_empty());
-        assert_eq!(tickets(&queue.admit(&mut reserved(Reserved::For(2)), 2, 9)), [2]);
+        assert!(queue.admit(&mut reserved(Reserved::ForOthers), 2, 9, anybody).is_empty());
+        assert_eq!(tickets(&queue.admit(&mut reserved(Reserved::For(2)), 2, 9, anybody)), [2]);
     }
 
     #[dynamo_test]
@@ -184,6 +216,24 @@ mod tests {
     }
 
     #[dynamo_test]
+    fn a_card_that_others_than_cases_use_is_not_kept_free() {
+        let leased = Card { residents: 2, free_mib: 10, is_quiet: false, ..card(80) };
+        let in_use = Card { unleased_mib: 30, is_left_alone: false, is_quiet: false, ..card(80) };
+        let cards = [in_use, leased];
+        assert_eq!(worth_reserving(&exclusive(1), &cards), Some(vec![1]));
+        assert_eq!(
+            worth_reserving(&exclusive(2), &cards),
+            None,
+            "it would wait for nobody knows how long"
+        );
+        assert_eq!(
+            worth_reserving(&shared(2, 30), &cards),
+            Some(vec![0, 1]),
+            "there is room beside them"
+        );
+    }
+
+    #[dynamo_test]
     fn no_card_is_ever_given_more_than_it_has() {
         let needs = prop::collection::vec((1..5u32, prop::option::of(1..60u64), 1..900u32), 0..40);
         let sizes = prop::collection::vec(20..90u64, 1..9);
@@ -194,7 +244,7 @@ mod tests {
                 queue.push(ticket as u64, need, f64::from(*seconds));
             }
             let mut cards: Vec<Card> = sizes.iter().map(|size| card(*size)).collect();
-            let admitted = queue.admit(&mut cards, cap, most);
+            let admitted = queue.admit(&mut cards, cap, most, anybody);
             prop_assert!(admitted.len() <= most);
             for (position, size) in sizes.iter().enumerate() {
                 let here: Vec<&Admitted> =
@@ -213,7 +263,7 @@ mod tests {
             }
             prop_assert_eq!(queue.waiting().count() + admitted.len(), needs.len());
             if most == 50 {
-                prop_assert!(queue.admit(&mut cards, cap, most).is_empty(), "nothing that fits was left");
+                prop_assert!(queue.admit(&mut cards, cap, most, anybody).is_empty(), "nothing that fits was left");
             }
         });
     }

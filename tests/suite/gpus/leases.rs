@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::process::{Command, Stdio};
 
 use dynamo_test::prelude::*;
-use nvml_stand_in::{Failure, Machine};
+use nvml_stand_in::{Failure, Machine, Process};
 use rustix::fs::{CWD, FileType, Mode};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -69,6 +69,30 @@ fn a_case_that_waits_for_gpus_holds_up_no_other(machine: GpuMachine) {
     let ran = machine.run(&["holding::narrow", "holding::lets_go", "--test-threads", "1"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stdout);
     assert!(other_run.wait().unwrap().success());
+}
+
+#[dynamo_test]
+fn a_case_that_waits_for_gpus_holds_up_no_other_of_its_serial_group(machine: GpuMachine) {
+    machine.becomes(&Machine::of(1));
+    let mut other_run = machine.command(&["--exact", "holding::one"]).spawn().unwrap();
+    machine.wait_at("held");
+    // The case without GPUs ends the other run, for which the case with GPUs waits.
+    let ran = machine.run(&["grouped::wants_a_gpu", "grouped::lets_go"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stdout);
+    assert!(other_run.wait().unwrap().success());
+    assert_eq!(machine.log(), ["lets_go_without_gpus", "wants_a_gpu_too"]);
+}
+
+#[dynamo_test]
+fn a_case_that_waits_for_its_serial_group_leaves_the_gpus_to_others(machine: GpuMachine) {
+    machine.becomes(&Machine::of(1));
+    let mut other_run = machine.command(&["--exact", "grouped::holds_the_group"]).spawn().unwrap();
+    machine.wait_at("held");
+    // The case that is in no group ends the other run, for which the other case waits.
+    let ran = machine.run(&["grouped::wants_a_gpu", "grouped::is_in_no_group"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stdout);
+    assert!(other_run.wait().unwrap().success());
+    assert_eq!(machine.log(), ["is_in_no_group", "wants_a_gpu_too"]);
 }
 
 #[dynamo_test]
@@ -161,6 +185,41 @@ fn a_case_that_wants_one_card_for_itself_keeps_it_free_in_the_end_too(machine: G
     for child in [&mut holder, &mut narrow] {
         assert!(child.wait().unwrap().success());
     }
+}
+
+#[dynamo_test]
+fn a_card_that_another_program_uses_is_not_kept_free(machine: GpuMachine) {
+    let mut busy = Machine::of(2);
+    busy.devices[0].processes = vec![Process { pid: 1, memory_mib: Some(1_000) }];
+    machine.becomes(&busy);
+    let mut holder = machine.command(&["--exact", "holding::one"]).spawn().unwrap();
+    machine.wait_at("held");
+    let mut narrow = machine
+        .command(&["--exact", "holding::narrow"])
+        .env("DYNAMO_TEST_GPU_RESERVE_AFTER", "0.001")
+        .spawn()
+        .unwrap();
+    let kept = || {
+        let status = machine.run(&["--gpu-status"]).stdout;
+        let (of_0, of_1) = status.split_once("GPU 1").unwrap();
+        (of_0.contains("kept free"), of_1.contains("kept free"))
+    };
+    let kept = std::iter::repeat_with(kept).find(|kept| *kept != (false, false)).unwrap();
+    assert_eq!(kept, (false, true));
+    machine.let_go_at("let_go");
+    for child in [&mut holder, &mut narrow] {
+        assert!(child.wait().unwrap().success());
+    }
+}
+
+#[dynamo_test]
+fn a_small_card_is_leased_whole_whatever_its_driver_keeps_for_itself(machine: GpuMachine) {
+    let mut small = Machine::of(1);
+    small.devices[0].memory_mib = 4_096;
+    small.devices[0].reserved_mib = 400;
+    machine.becomes(&small);
+    let ran = machine.run(&["--exact", "holding::narrow"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stdout);
 }
 
 #[dynamo_test]

@@ -1,5 +1,4 @@
-//! What a lease says of its holder: for people, and to tell the holder's memory from that of others. Whether it is
-//! still held, only its lock tells.
+//! What a lease says of its holder: for people, and to tell the holder's memory from that of others.
 
 use std::fs::File;
 use std::io;
@@ -7,21 +6,18 @@ use std::os::unix::fs::FileExt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::holder::Holder;
+
 /// The bytes of a record in a GPU's file.
 const LENGTH: usize = 2048;
 
 /// Who holds a lease.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
-    /// The process that holds it.
-    pub(crate) pid: u32,
+    #[serde(flatten)]
+    pub(crate) holder: Holder,
     /// The process that runs the case, once there is one.
     pub(crate) worker: Option<u32>,
-    /// What the run is of.
-    pub(crate) run: String,
-    pub(crate) case: String,
-    /// Milliseconds since 1970.
-    pub(crate) since: u64,
     /// What it may use, in MiB; none means the whole card.
     pub(crate) vram_mib: Option<u64>,
 }
@@ -34,8 +30,8 @@ impl Record {
         let mut most = LENGTH;
         while bytes.len() > LENGTH {
             most /= 2;
-            shorten(&mut record.run, most);
-            shorten(&mut record.case, most);
+            shorten(&mut record.holder.run, most);
+            shorten(&mut record.holder.case, most);
             bytes = serde_json::to_vec(&record)?;
         }
         bytes.resize(LENGTH, b' ');
@@ -65,20 +61,22 @@ mod tests {
     fn a_record_reads_back_whatever_its_names_hold(folder: TempDir) {
         let path = folder.path().join("file");
         let file = File::options().read(true).write(true).create_new(true).open(path).unwrap();
-        let record = Record { pid: 7, case: "größe\n\"".into(), ..Record::default() };
+        let record = |holder| Record { holder, worker: Some(8), vram_mib: None };
+        let record = record(Holder { pid: 7, case: "größe\n\"".into(), ..Holder::default() });
         record.write(&file, 3).unwrap();
         assert_eq!(Record::read(&file, 3), Some(record));
         assert_eq!(Record::read(&file, 2), None);
 
-        let long = |letter: &str| Record {
-            run: letter.repeat(10_000),
-            case: letter.repeat(10_000),
-            ..Record::default()
+        let long = |letter: &str| {
+            let name = letter.repeat(10_000);
+            let holder = Holder { run: name.clone(), case: name, ..Holder::default() };
+            Record { holder, ..Record::default() }
         };
         for long in ["a", "ö", "\u{1f980}", "\u{1}"].map(long) {
             long.write(&file, 3).unwrap();
             let read = Record::read(&file, 3).expect("the record reads back");
-            assert!(!read.case.is_empty() && long.case.starts_with(&read.case));
+            let (read, whole) = (read.holder.case, long.holder.case);
+            assert!(!read.is_empty() && whole.starts_with(&read));
         }
     }
 }

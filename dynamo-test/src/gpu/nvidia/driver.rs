@@ -45,6 +45,8 @@ pub(crate) struct Unusable {
 pub(crate) struct Usage {
     /// By whomever, the driver itself included.
     pub(crate) used_mib: u64,
+    /// What of it the driver keeps for itself.
+    pub(crate) reserved_mib: u64,
     /// The processes that compute on it, with what each uses where NVML can tell.
     pub(crate) processes: Vec<(u32, Option<u64>)>,
 }
@@ -136,6 +138,7 @@ impl Driver {
             let processes = handle.running_compute_processes()?;
             Ok(Usage {
                 used_mib: memory.total.saturating_sub(memory.free).div_ceil(MIB),
+                reserved_mib: memory.reserved / MIB,
                 processes: processes
                     .into_iter()
                     .map(|process| (process.pid, known_mib(process.used_gpu_memory)))
