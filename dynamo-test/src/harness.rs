@@ -311,6 +311,7 @@ impl Run {
             outcome,
             duration_ms: finished.duration.as_secs_f64() * 1e3,
             seed: finished.seed,
+            uses_seed: case.needs.uses_seed(),
             informative,
             output: printed,
             whole_output: finished.whole_output.as_deref(),

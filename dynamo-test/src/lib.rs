@@ -62,6 +62,7 @@ mod process_groups;
 mod report;
 #[cfg(all(feature = "gpu", target_os = "linux"))]
 mod schedule;
+mod seed;
 mod select;
 #[cfg_attr(
     not(all(feature = "nats", feature = "etcd")),
@@ -123,7 +124,7 @@ pub use fixture::Etcd;
 pub use fixture::Nats;
 #[doc(hidden)]
 pub use fixture::Needs;
-pub use fixture::{Argument, CaseContext, Fixture, FixtureError, TempDir, TestInfo, Verdict};
+pub use fixture::{Argument, CaseContext, Fixture, FixtureError, Seed, TempDir, TestInfo, Verdict};
 #[cfg(feature = "gpu")]
 pub use fixture::{Gpu, Gpus};
 pub use marker::{Category, Marker};
@@ -137,7 +138,7 @@ pub mod prelude {
     #[cfg(feature = "nats")]
     pub use crate::Nats;
     pub use crate::{
-        CaseContext, Fixture, FixtureError, TempDir, TestInfo, Verdict, dynamo_test, suite,
+        CaseContext, Fixture, FixtureError, Seed, TempDir, TestInfo, Verdict, dynamo_test, suite,
     };
 }
 

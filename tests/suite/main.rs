@@ -13,6 +13,7 @@ mod outcomes;
 mod policy;
 mod progress;
 mod record;
+mod repetition;
 mod services;
 mod stock_harness;
 

@@ -18,6 +18,7 @@ use crate::case::Case;
 use crate::fixture::{Grants, Need, ServiceGrant};
 use crate::gpu::GpuOptions;
 use crate::interrupt;
+use crate::seed;
 use crate::service::{Lease, ServiceError, ServiceOptions, Services, Want};
 
 /// How a run executes its cases.
@@ -232,7 +233,7 @@ impl Runner {
     pub(crate) fn run(&self, case: &Case, started: impl FnOnce(u32)) -> Finished {
         let entry = self.board.enter(case.name());
         let admitted = self.admit(case, &entry);
-        let seed = case_seed(self.seed, case.name());
+        let seed = seed::of(self.seed, case.name());
         let temp = self.temp.join(case.index.to_string());
         // Longer names are no names of files.
         let name: String = case.name().replace("::", "-").chars().take(100).collect();
@@ -418,14 +419,6 @@ the case then {}",
         );
         *outcome = Outcome::Error { message };
     }
-}
-
-/// A case's own seed: FNV-1a over the run's seed and the case's name, so that it does not depend on what else runs.
-fn case_seed(run: u64, name: &str) -> u64 {
-    let bytes = run.to_le_bytes().into_iter().chain(name.bytes());
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 /// The date in UTC, as the attribute writes dates.

@@ -59,6 +59,9 @@ pub(crate) struct FinishedCase<'a> {
     /// In milliseconds, fixtures included.
     pub(crate) duration_ms: f64,
     pub(crate) seed: u64,
+    /// What it does depends on its seed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) uses_seed: bool,
     /// Its failure does not fail the run.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) informative: bool,

@@ -21,6 +21,9 @@ pub(crate) fn failure_text(finished: &FinishedCase<'_>) -> String {
     if let Some(kept) = finished.kept {
         let _ = write!(text, "\nkept: {}", kept.display());
     }
+    if finished.uses_seed {
+        let _ = write!(text, "\nseed: {}", finished.seed);
+    }
     if let Some(rerun) = finished.rerun {
         let _ = write!(text, "\nrerun: {rerun}");
     }

@@ -1,0 +1,22 @@
+//! Numbers that derive from the run's seed, so that a run with the same seed has the same.
+
+/// A case's own seed. It depends on the run's seed and the case's name alone, whatever else runs.
+pub(crate) fn of(run: u64, case: &str) -> u64 {
+    // FNV-1a; mixed, because names that differ at their ends alone are near to each other.
+    let bytes = run.to_le_bytes().into_iter().chain(case.bytes());
+    mix(bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    }))
+}
+
+/// The number at a place in the sequence that starts with `seed`: SplitMix64.
+pub(crate) fn nth(seed: u64, place: u64) -> u64 {
+    mix(seed.wrapping_add(place.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+}
+
+/// Has every bit of a number bear on every bit of the result.
+fn mix(number: u64) -> u64 {
+    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
+}
