@@ -18,6 +18,8 @@ pub(crate) struct ServerSpec {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Source {
     Process(ProcessSpec),
+    #[cfg(feature = "containers")]
+    Container(ContainerSpec),
 }
 
 /// A program that serves, started in a folder of its own.
@@ -34,6 +36,21 @@ pub(crate) struct ProcessSpec {
     /// What lies in its folder when it starts: relative paths, and texts.
     pub(crate) files: Vec<(PathBuf, String)>,
     pub(crate) port: Port,
+}
+
+/// A server in a container, where it also keeps its data.
+#[cfg(feature = "containers")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct ContainerSpec {
+    /// The image, as `docker run` takes it: `nats:2.11`.
+    pub(crate) image: String,
+    /// The variable that names another image.
+    pub(crate) variable: String,
+    /// What follows the image's entry point.
+    pub(crate) command: Vec<String>,
+    pub(crate) environment: Vec<(String, String)>,
+    /// The TCP port on which it serves in there.
+    pub(crate) port: u16,
 }
 
 /// How it is found out on which port of 127.0.0.1 a program serves.

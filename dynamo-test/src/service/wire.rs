@@ -10,6 +10,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::spec::{Mode, ServerSpec};
+#[cfg(feature = "containers")]
+use super::supervisor::EngineError;
 use super::tail::Tail;
 
 /// Rises with every change of what is said; supervisors of other versions have other sockets.
@@ -140,6 +142,9 @@ pub(crate) enum ServerError {
     NoLease,
     #[error("the run is over, and its servers with it")]
     Ending,
+    #[cfg(feature = "containers")]
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
 /// One end of a connection.

@@ -7,6 +7,8 @@
 //! It ends when the run's root does. However it ends, its servers go along: by its own hand, or by the reaper's.
 
 mod connection;
+#[cfg(feature = "containers")]
+mod container;
 mod log;
 mod pool;
 mod process;
@@ -27,6 +29,10 @@ use serde::{Deserialize, Serialize};
 
 use super::ancestry::Process;
 use super::run::lock_exclusively;
+#[cfg(feature = "containers")]
+use container::Containers;
+#[cfg(feature = "containers")]
+pub(crate) use container::EngineError;
 use pool::Pools;
 use reaper::Reaper;
 
@@ -52,6 +58,10 @@ pub(crate) fn is_wanted() -> bool {
 
 /// Owns the run's servers until the run ends. Its standard output and error are its log.
 pub(crate) fn serve() -> ! {
+    #[cfg(feature = "containers")]
+    if container::remover::is_wanted() {
+        container::remover::serve();
+    }
     match Supervisor::start() {
         Ok(supervisor) => supervisor.accept(),
         Err(error) => {
@@ -65,6 +75,8 @@ struct Supervisor {
     listener: UnixListener,
     reaper: Arc<Reaper>,
     pools: Arc<Pools>,
+    #[cfg(feature = "containers")]
+    containers: Arc<Containers>,
 }
 
 impl Supervisor {
@@ -77,8 +89,21 @@ impl Supervisor {
         let alive = File::open(&folder)?;
         lock_exclusively(&alive)?;
         let reaper = Reaper::start(&folder, alive)?;
-        let pools = Pools::new(folder, Arc::clone(&reaper));
-        let supervisor = Arc::new(Self { listener, reaper, pools });
+        #[cfg(feature = "containers")]
+        let containers = Containers::new(root.clone(), Arc::clone(&reaper));
+        let pools = Pools::new(
+            folder,
+            Arc::clone(&reaper),
+            #[cfg(feature = "containers")]
+            Arc::clone(&containers),
+        );
+        let supervisor = Arc::new(Self {
+            listener,
+            reaper,
+            pools,
+            #[cfg(feature = "containers")]
+            containers,
+        });
         let watching = Arc::clone(&supervisor);
         thread::Builder::new().name("root".into()).spawn(move || {
             root::wait_for_end(&root);
@@ -103,6 +128,8 @@ impl Supervisor {
     /// Ends every server, removes all that is on disk, and then ends this process.
     fn end(&self) -> ! {
         self.pools.end();
+        #[cfg(feature = "containers")]
+        self.containers.settle();
         self.reaper.finish();
         std::process::exit(0)
     }

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use super::super::spec::{Mode, ServerSpec};
 use super::super::wire::{Command, Leased, ServerError, Status, Wanted};
+#[cfg(feature = "containers")]
+use super::container::Containers;
 use super::reaper::Reaper;
 use super::server::{self, Server, Surroundings};
 
@@ -19,6 +21,8 @@ use super::server::{self, Server, Surroundings};
 pub(super) struct Pools {
     folder: PathBuf,
     reaper: Arc<Reaper>,
+    #[cfg(feature = "containers")]
+    containers: Arc<Containers>,
     started: AtomicU64,
     state: Mutex<State>,
 }
@@ -83,8 +87,19 @@ pub(super) struct Held {
 }
 
 impl Pools {
-    pub(super) fn new(folder: PathBuf, reaper: Arc<Reaper>) -> Arc<Self> {
-        Arc::new(Self { folder, reaper, started: AtomicU64::new(0), state: Mutex::default() })
+    pub(super) fn new(
+        folder: PathBuf,
+        reaper: Arc<Reaper>,
+        #[cfg(feature = "containers")] containers: Arc<Containers>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            folder,
+            reaper,
+            #[cfg(feature = "containers")]
+            containers,
+            started: AtomicU64::new(0),
+            state: Mutex::default(),
+        })
     }
 
     /// Leases a server: an idle one, or one that is started now, or, with as many as there may be, the next that
@@ -273,6 +288,8 @@ impl Pools {
             folder: folder.clone(),
             within: wanted.within,
             reaper: Arc::clone(&self.reaper),
+            #[cfg(feature = "containers")]
+            containers: Arc::clone(&self.containers),
         };
         server::start(&wanted.spec, surroundings).inspect_err(|_| {
             // One that did start takes its folder along when it ends.

@@ -17,6 +17,7 @@ done
 for number in $numbers; do
   eval "eval \"\${task_$number-}\"" </dev/null >&2
 done
+wait # For what takes its time.
 cd /
 # A process that is just being killed may still write, so there is a second time.
 rm -rf "$folder" || { sleep 1; rm -rf "$folder"; }

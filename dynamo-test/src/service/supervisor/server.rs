@@ -5,6 +5,8 @@ use std::time::Duration;
 use super::super::spec::{ServerSpec, Source};
 use super::super::tail::Tail;
 use super::super::wire::{Command, ServerError};
+#[cfg(feature = "containers")]
+use super::container::Containers;
 use super::process::ServerProcess;
 use super::reaper::Reaper;
 
@@ -39,6 +41,8 @@ pub(super) struct Surroundings {
     /// How long it may take to start.
     pub(super) within: Duration,
     pub(super) reaper: Arc<Reaper>,
+    #[cfg(feature = "containers")]
+    pub(super) containers: Arc<Containers>,
 }
 
 /// Starts a server; returns when it is where it says, which need not mean that it is ready for use.
@@ -49,5 +53,12 @@ pub(super) fn start(
     match &spec.source {
         Source::Process(process) => ServerProcess::start(&spec.name, process, surroundings)
             .map(|server| Box::new(server) as _),
+        #[cfg(feature = "containers")]
+        Source::Container(container) => {
+            let containers = Arc::clone(&surroundings.containers);
+            containers
+                .start(&spec.name, container, &surroundings)
+                .map(|server| Box::new(server) as _)
+        }
     }
 }
