@@ -97,6 +97,7 @@ fn definition(
         xfail,
         quarantine,
         isolated,
+        catches_panics,
         env,
         serial,
         runtime,
@@ -148,8 +149,10 @@ fn definition(
             ),
         );
     }
-    if *isolated {
-        set("isolated", quote! { true });
+    for (field, is_set) in [("isolated", *isolated), ("catches_panics", *catches_panics)] {
+        if is_set {
+            set(field, quote! { true });
+        }
     }
     if !env.is_empty() {
         let (names, values): (Vec<_>, Vec<_>) =

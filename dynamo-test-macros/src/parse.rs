@@ -27,6 +27,7 @@ pub(crate) struct Attributes {
     pub(crate) xfail: Option<Xfail>,
     pub(crate) quarantine: Option<Quarantine>,
     pub(crate) isolated: bool,
+    pub(crate) catches_panics: bool,
     pub(crate) env: Vec<(String, LitStr)>,
     pub(crate) serial: Option<LitStr>,
     pub(crate) runtime: Runtime,
@@ -61,7 +62,7 @@ pub(crate) enum Flavor {
     Unknown,
 }
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "gpus",
     "vram",
     "compute_capability",
@@ -73,6 +74,7 @@ const KEYS: [&str; 14] = [
     "env",
     "serial",
     "isolated",
+    "catches_panics",
     "flavor",
     "worker_threads",
     "start_paused",
@@ -139,10 +141,8 @@ impl Attributes {
                 self.serial =
                     text(meta, errors, "the name of a group: `serial = \"device-files\"`");
             }
-            "isolated" => match meta {
-                Meta::Path(_) => self.isolated = true,
-                _ => errors.push(meta, "`isolated` takes no value: write the word alone"),
-            },
+            "isolated" => self.isolated = word(name, meta, errors),
+            "catches_panics" => self.catches_panics = word(name, meta, errors),
             "env" => self.env = environment(meta, errors),
             "flavor" => {
                 let expected = "\"current_thread\" or \"multi_thread\"";
@@ -238,6 +238,15 @@ impl Attributes {
             );
         }
     }
+}
+
+/// Whether a key that says all by itself stands alone.
+fn word(name: &Ident, meta: &Meta, errors: &mut Errors) -> bool {
+    let alone = matches!(meta, Meta::Path(_));
+    if !alone {
+        errors.push(meta, format!("`{name}` takes no value: write the word alone"));
+    }
+    alone
 }
 
 /// What to do instead of `markers::gaudi`, or of `module::key = value`.

@@ -30,6 +30,9 @@ use crate::{gpu, interrupt};
 /// The command line or a case's declaration is wrong; nothing ran.
 const USAGE: u8 = 2;
 
+/// A case failed.
+const FAILED: u8 = 101;
+
 /// The kind by which libtest-mimic leaves out what was not selected, and counts it; no name of a case holds it.
 const DESELECTED: &str = "not selected";
 
@@ -140,7 +143,11 @@ fn execute(
 ) -> ExitCode {
     let started = Instant::now();
     let record = Record::create(&report::home().join("runs"));
-    let slots = options.test_threads.map_or_else(default_threads, NonZeroUsize::get);
+    let place = place(options, &plan);
+    let slots = match place {
+        Place::InTurn(_) => 1,
+        _ => options.test_threads.map_or_else(default_threads, NonZeroUsize::get),
+    };
     // More would only be threads that find nothing to do.
     let slots = slots.min(plan.running().count()).max(1);
     let seed = options.seed.unwrap_or_else(random_seed);
@@ -159,7 +166,6 @@ fn execute(
     });
     record_decisions(&record, &plan);
 
-    let place = place(options, &plan);
     // A case that is alone may want the signals itself, and there is nothing else to report.
     let alone = matches!(place, Place::Alone);
     let crowd = Crowd::of(&plan, &place);
@@ -242,7 +248,7 @@ impl Crowd {
             Place::Workers(_) => {
                 plan.running().filter(|planned| planned.case.waits_for_others()).count()
             }
-            Place::Alone | Place::Thread => 0,
+            Place::Alone | Place::InTurn(_) | Place::Thread => 0,
         };
         let with_gpus = plan.running().filter(|planned| planned.case.definition.gpus > 0);
         // With more than can wait, the first start before the last have come.
@@ -356,15 +362,17 @@ impl Run {
                 println!("record: {}", self.record.folder().join("events.jsonl").display());
             }
         }
-        match interrupt::told_to_stop() {
-            Some(signal) => ExitCode::from(interrupt::exit_code(signal)),
-            None => conclusion.exit_code(),
-        }
+        exec::leave(match interrupt::told_to_stop() {
+            Some(signal) => interrupt::exit_code(signal),
+            None if conclusion.has_failed() => FAILED,
+            None => 0,
+        })
     }
 }
 
 /// Where the cases run: a case that is alone, by its exact name or because nextest made this process for it, runs
-/// here, where a debugger is. Not one with GPUs: which ones it gets is known only now, and its process must be
+/// here, where a debugger is; and so do all, in turn, under a debugger, and where nothing is captured and nothing runs
+/// beside them. Not one with GPUs: which ones it gets is known only now, and its process must be
 /// started with them.
 fn place(options: &Options, plan: &Plan) -> Place {
     let mut running = plan.running();
@@ -373,14 +381,19 @@ fn place(options: &Options, plan: &Plan) -> Place {
     if alone.is_some_and(|case| case.definition.gpus == 0) {
         return Place::Alone;
     }
-    Place::Workers(WorkerCommand {
+    let workers = WorkerCommand {
         program: own_program(),
         arguments: |_| vec![exec::WORKER_ARGUMENT.into()],
         environment: Vec::new(),
         capture: !options.no_capture && alone.is_none(),
         show_output: options.show_output,
         reuse: true,
-    })
+    };
+    let one_thread = options.test_threads.is_some_and(|threads| threads.get() == 1);
+    if exec::is_debugged() || (options.no_capture && one_thread) {
+        return Place::InTurn(WorkerCommand { capture: false, ..workers });
+    }
+    Place::Workers(workers)
 }
 
 /// Where it is kept how long a target's cases with GPUs take.

@@ -39,7 +39,8 @@ pub(crate) fn listen() -> io::Result<()> {
             match signal {
                 SIGTSTP => suspend(),
                 _ if TOLD.swap(signal, Ordering::AcqRel) == 0 => stop(),
-                _ => std::process::exit(exit_code(signal).into()),
+                // Without what was to be done at the exit: whoever does something now may never end.
+                _ => signal_hook::low_level::exit(exit_code(signal).into()),
             }
         }
     })?;

@@ -93,11 +93,33 @@ mod variables;
 /// | `start_paused = true` | tokio's clock stands still until it is advanced; current_thread only |
 /// | `timeout = "30 s"` | how long it may take, fixtures included; then its processes are ended |
 /// | `isolated` | it gets a process that runs nothing else |
+/// | `catches_panics` | a panic in one of its threads or tasks is its own affair, and does not fail it |
 /// | `env(KEY = "value")` | its process has these variables from its start |
 /// | `serial = "group"` | it never runs at the same time as another case of the group, whichever test binary that is in |
 /// | `xfail = "reason"` | it is expected to fail, and fails the run if it passes |
 /// | `xfail(reason = "…", strict = false)` | it is expected to fail, and may pass |
 /// | `quarantine(ticket = "…", until = "2027-01-31")` | its failures are reported and do not count, until that day |
+///
+/// # Panics elsewhere than in the function
+///
+/// A panic in a thread or a tokio task that the case started fails the case, with the place of that panic: also where
+/// the handle was dropped, where nobody looks at what joining returned, and where the thread was started by another
+/// thread. One that a `catch_unwind` on its way catches does not, nor does any in a `#[should_panic]` case. Nobody can
+/// tell from outside that a test expects the error of a handle; so such a case says it:
+///
+/// ```
+/// use dynamo_test::prelude::*;
+///
+/// #[dynamo_test(catches_panics)]
+/// async fn a_worker_s_panic_is_noticed() {
+///     let worker = tokio::spawn(async { panic!("out of memory") });
+///     assert!(worker.await.unwrap_err().is_panic());
+/// }
+/// ```
+///
+/// A panic that comes after the case's end, in a thread that it left, is printed where the thread prints, and held
+/// against no other case. On Linux a thread knows which case it comes from; elsewhere, under the stock harness, where
+/// several cases share a process, only the panics of a case that runs alone can be told.
 ///
 /// # Which markers a case must have
 ///

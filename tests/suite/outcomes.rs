@@ -101,6 +101,25 @@ const TABLE: &[(&str, Expected)] = &[
     ("serial::three", Passed),
     ("serial::two", Passed),
     ("skipped_with_a_reason", Ignored("issue 12 is open")),
+    ("stray_panics::caught_where_they_happen", Passed),
+    ("stray_panics::dealt_with", Passed),
+    ("stray_panics::expected", Tolerated("xfailed", "xfailed: issue 20 is open")),
+    ("stray_panics::in_a_blocking_task", Failed("the blocking task's message\nthis was in a task")),
+    ("stray_panics::in_a_task", Failed("the task's message\nthis was in a task")),
+    ("stray_panics::in_a_task_on_another_thread", Failed("the other thread's task's message")),
+    ("stray_panics::in_a_task_that_fails_the_test", Failed(": the root of it\n")),
+    (
+        "stray_panics::in_a_task_that_is_dropped",
+        Failed("dropped with its task\nthis was in a task"),
+    ),
+    (
+        "stray_panics::in_a_thread",
+        Failed("the thread's message\nthis was in a thread without a name"),
+    ),
+    ("stray_panics::in_a_thread_of_a_thread", Failed("far out\nthis was in the thread `inner`")),
+    ("stray_panics::passed_on", Passed),
+    ("stray_panics::without_a_hook", Passed),
+    ("stray_panics::without_a_hook_before", Failed("after another case's hook")),
     ("talks_to_a_fixture_s_task_from_a_sync_function", Passed),
 ];
 

@@ -30,6 +30,8 @@ pub struct Definition {
     pub quarantine: Option<Quarantine>,
     /// Whether it needs a process of its own.
     pub isolated: bool,
+    /// Whether the panics of its tasks and threads are its own affair.
+    pub catches_panics: bool,
     /// Variables of its process.
     pub env: &'static [(&'static str, &'static str)],
     /// The group of cases that never run at the same time.
@@ -65,6 +67,7 @@ impl Definition {
             xfail: None,
             quarantine: None,
             isolated: false,
+            catches_panics: false,
             env: &[],
             serial: None,
             ignore: None,

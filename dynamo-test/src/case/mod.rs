@@ -49,9 +49,13 @@ impl Case {
 
     /// Whether it needs a process that was made for it.
     pub(crate) fn needs_own_process(&self) -> bool {
+        self.definition.timeout_ms.is_some() || self.needs_own_environment()
+    }
+
+    /// Whether it needs a process that was started with its environment, or none shares with it.
+    pub(crate) fn needs_own_environment(&self) -> bool {
         let definition = self.definition;
         definition.isolated
-            || definition.timeout_ms.is_some()
             || !definition.env.is_empty()
             || definition.gpus > 0
             || !self.needs.services().is_empty()

@@ -1,54 +1,77 @@
 //! One case, run in this process: fixtures, function, teardown.
 
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime as Tokio};
 
-use super::panics::{self, Ended, Panic};
-use super::{Outcome, stacks};
+use super::Outcome;
+use super::lineage::Lineage;
+use super::panics::{self, Ended, Panic, Watch};
 use crate::case::{Body, Case, Definition, Prepared, Runtime, TestResult};
 use crate::fixture::{CaseContext, FixtureError, Grants, Verdict};
 
+/// A case that runs in this process.
+pub(super) struct Running {
+    definition: &'static Definition,
+    thread: Option<JoinHandle<()>>,
+    end: Receiver<Outcome>,
+    watch: Watch,
+}
+
 /// Runs a case on a thread of its own that bears its name, as libtest does: what it leaves in thread-locals dies
-/// with the thread. Returns when the case has ended, or has had its time.
-pub(super) fn attempt(case: &Case, grants: Grants, timeout: Option<Duration>) -> Outcome {
+/// with the thread.
+pub(super) fn start(case: &Case, grants: Grants) -> Result<Running, Outcome> {
     let definition = case.definition;
     let markers = case.markers.iter().map(|marker| marker.name);
     let context = CaseContext::new(case.name(), markers, grants);
+    let watch = Watch::new();
+    let lineage = watch.lineage();
     let (ended, end) = mpsc::channel();
     let thread = thread::Builder::new().name(case.name().into()).spawn(move || {
-        let outcome = run(definition, &context);
+        panics::begin(lineage);
+        let outcome = run(definition, &context, lineage);
         // Nobody listens any more to a case that has had its time.
         let _ = ended.send(outcome);
     });
-    let thread = match thread {
-        Ok(thread) => thread,
-        Err(error) => return Outcome::error(format!("no thread could be started: {error}")),
-    };
-    let outcome = match timeout {
-        Some(timeout) => end.recv_timeout(timeout),
-        None => end.recv().map_err(Into::into),
-    };
-    match outcome {
-        Ok(outcome) => {
-            // Its thread-locals are dropped with it, which belongs to the case. They may panic, which it survives.
-            let _ = thread.join();
-            outcome
-        }
-        Err(RecvTimeoutError::Timeout) => {
-            stacks::print();
-            Outcome::timed_out(timeout.unwrap_or_default())
-        }
-        Err(RecvTimeoutError::Disconnected) => {
-            Outcome::error("the harness itself panicked: please report this")
-        }
+    match thread {
+        Ok(thread) => Ok(Running { definition, thread: Some(thread), end, watch }),
+        Err(error) => Err(Outcome::error(format!("no thread could be started: {error}"))),
     }
 }
 
-fn run(definition: &Definition, context: &CaseContext) -> Outcome {
-    let judge = |ended| judge(definition, ended);
+impl Running {
+    /// Waits until the case has ended.
+    pub(super) fn wait(&mut self) -> Outcome {
+        let outcome = self.end.recv();
+        self.ended(outcome.ok())
+    }
+
+    /// Waits until the case has ended, but no longer than that.
+    pub(super) fn wait_for(&mut self, time: Duration) -> Option<Outcome> {
+        match self.end.recv_timeout(time) {
+            Err(RecvTimeoutError::Timeout) => None,
+            outcome => Some(self.ended(outcome.ok())),
+        }
+    }
+
+    fn ended(&mut self, outcome: Option<Outcome>) -> Outcome {
+        // Its thread-locals are dropped with it, which belongs to the case. They may panic, which it survives.
+        let _ = self.thread.take().map(JoinHandle::join);
+        let outcome = outcome
+            .unwrap_or_else(|| Outcome::error("the harness itself panicked: please report this"));
+        self.judge(outcome)
+    }
+
+    /// What its threads and tasks did until now changes the outcome, if they panicked.
+    pub(super) fn judge(&self, outcome: Outcome) -> Outcome {
+        panics::judge(self.watch.lineage(), self.definition, outcome)
+    }
+}
+
+fn run(definition: &Definition, context: &CaseContext, lineage: Lineage) -> Outcome {
+    let judge = |ended| panics::judge(lineage, definition, judge(definition, ended));
     match definition.body {
         Body::Sync(function) => judge(panics::catch(function)),
         Body::Async(function) => match tokio(definition.runtime) {

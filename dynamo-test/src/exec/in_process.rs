@@ -1,29 +1,122 @@
-//! A case in the controller itself.
+//! Cases in the controller itself, where a debugger is, and where what they print goes where the user looks.
+//!
+//! A case that hangs here, or calls `exit`, has its outcome like any other; but its threads cannot be ended, and so
+//! the cases after it run in workers. One that aborts takes the controller along.
 
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::environment;
-use super::exit_guard::ExitGuard;
+use super::attempt::{self, Running};
+use super::exit_guard::{self, Beside};
 use super::runner::Attempt;
-use super::traces::Before;
+use super::traces::{self, Before};
+use super::{Outcome, environment, stacks};
 use crate::case::Case;
 use crate::fixture::Grants;
+use crate::interrupt;
 
-/// Runs the only case of this process, where a debugger is, or where nextest has made a process for it. What it
-/// prints is not captured.
-pub(super) fn run_alone(case: &Case, grants: Grants, timeout: Option<Duration>) -> Attempt {
-    // SAFETY: the case has not begun, and the threads there are (this one, and those that read the servers' logs)
-    // leave the environment alone.
-    unsafe { environment::adopt(&environment::of(case.definition, &grants)) };
-    let _guard = ExitGuard::new();
-    let before = Before::observe_controller();
-    let attempt = run(case, grants, timeout);
-    Attempt { traces: before.traces(), ..attempt }
+/// How often it is looked whether a case has had its time, or the run shall stop.
+const TICK: Duration = Duration::from_millis(50);
+
+/// How much of a deadline a tick may use up. A process that stands still, at a breakpoint or by Ctrl-Z, has its ticks
+/// stand still, too.
+const MOST_OF_A_TICK: Duration = Duration::from_millis(200);
+
+/// The controller as the place of cases, one at a time.
+pub(super) struct Controller {
+    /// Whether a case still runs in it, though its time is over.
+    is_haunted: AtomicBool,
 }
 
-/// Runs a case that leaves the process as it is.
-pub(super) fn run(case: &Case, grants: Grants, timeout: Option<Duration>) -> Attempt {
+impl Controller {
+    pub(super) fn new() -> Self {
+        exit_guard::go_on();
+        traces::adopt_orphans();
+        Self { is_haunted: AtomicBool::new(false) }
+    }
+
+    /// Whether it can take a case.
+    pub(super) fn is_free(&self) -> bool {
+        !self.is_haunted.load(Ordering::Acquire)
+    }
+
+    /// Runs a case. What it prints is not captured.
+    pub(super) fn run(&self, case: &Case, grants: Grants, timeout: Option<Duration>) -> Attempt {
+        // SAFETY: the case has not begun, and the threads there are (this one, and those that read the servers' logs)
+        // leave the environment alone. Of several cases, only the first finds anything to change.
+        unsafe { environment::adopt(&environment::of(case.definition, &grants)) };
+        let before = Before::observe_controller();
+        let started = Instant::now();
+        let mut running = match attempt::start(case, grants) {
+            Ok(running) => running,
+            Err(outcome) => return Attempt { outcome, ..Attempt::error("") },
+        };
+        let end = wait(&mut running, timeout);
+        let duration = started.elapsed();
+        let traces = before.traces();
+        let outcome = match end {
+            // What it left may have panicked while its end was awaited.
+            End::Own(outcome) => running.judge(outcome),
+            End::Lost(outcome) => {
+                self.is_haunted.store(true, Ordering::Release);
+                outcome
+            }
+        };
+        // SAFETY: as above; where a thread of the case goes on all the same, its time is over.
+        unsafe { before.put_back() };
+        Attempt { outcome, output: None, duration, traces }
+    }
+}
+
+/// Runs a case that leaves the process as it is, beside others.
+pub(super) fn run_beside_others(case: &Case, grants: Grants, timeout: Option<Duration>) -> Attempt {
+    let _beside = Beside::new(case.name());
     let started = Instant::now();
-    let outcome = super::attempt(case, grants, timeout);
+    let outcome =
+        attempt::start(case, grants).map(|mut running| match wait(&mut running, timeout) {
+            End::Own(outcome) | End::Lost(outcome) => outcome,
+        });
+    let outcome = outcome.unwrap_or_else(|error| error);
     Attempt { outcome, output: None, duration: started.elapsed(), traces: Vec::new() }
+}
+
+/// How the wait for a case ended.
+enum End {
+    /// As it did.
+    Own(Outcome),
+    /// Too early: its threads are still there.
+    Lost(Outcome),
+}
+
+fn wait(running: &mut Running, timeout: Option<Duration>) -> End {
+    let mut left = timeout;
+    loop {
+        let began = Instant::now();
+        let tick = left.map_or(TICK, |left| left.min(TICK));
+        if let Some(outcome) = running.wait_for(tick) {
+            return End::Own(outcome);
+        }
+        if exit_guard::was_called() {
+            let message = "it ended the process before it was finished".into();
+            return End::Lost(Outcome::Crashed { message });
+        }
+        if let Some(signal) = interrupt::told_to_stop() {
+            return End::Lost(Outcome::interrupted(signal));
+        }
+        if let (Some(left), Some(limit)) = (&mut left, timeout) {
+            *left = left.saturating_sub(began.elapsed().min(MOST_OF_A_TICK));
+            if left.is_zero() {
+                stacks::print();
+                return End::Lost(Outcome::timed_out(limit));
+            }
+        }
+    }
+}
+
+/// Whether a debugger (or another that traces system calls) holds this process.
+pub(crate) fn is_debugged() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
+    tracer.is_some_and(|pid| pid.trim() != "0")
 }

@@ -13,6 +13,7 @@ mod in_process;
 mod janitor;
 #[cfg(all(feature = "gpu", target_os = "linux"))]
 mod leasing;
+mod lineage;
 mod outcome;
 mod panics;
 mod runner;
@@ -27,11 +28,12 @@ mod wire;
 mod worker;
 mod workers;
 
-use attempt::attempt;
 pub(crate) use board::{Board, Stage, UnderWay};
 pub(crate) use capture::Output;
 pub(crate) use deadlines::Deadlines;
+pub(crate) use exit_guard::leave;
 pub(crate) use gpu_use::GpuUse;
+pub(crate) use in_process::is_debugged;
 #[cfg(all(feature = "gpu", target_os = "linux"))]
 pub use leasing::Leasing;
 pub(crate) use outcome::Outcome;

@@ -103,7 +103,7 @@ impl Outcome {
     }
 
     /// The same failure, with something more to say of it.
-    fn with_remark(mut self, remark: &str) -> Self {
+    pub(super) fn with_remark(mut self, remark: &str) -> Self {
         if let Self::Failed { message, .. }
         | Self::Error { message }
         | Self::Crashed { message }

@@ -1,13 +1,25 @@
-//! What the panic hook learns and `catch_unwind` does not tell: where a panic happened.
+//! What the panic hook learns and `catch_unwind` does not tell: where a panic happened, and that there was one at
+//! all in another thread or in a task.
 
 use std::any::Any;
-use std::cell::RefCell;
-use std::panic::{self, AssertUnwindSafe};
-use std::sync::Once;
+use std::backtrace::Backtrace;
+use std::cell::{Cell, RefCell};
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+
+use super::Outcome;
+use super::lineage::Lineage;
+use crate::case::Definition;
 
 thread_local! {
     static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// Whether this thread calls a case's function: what ends that is not for the hook to report.
+    static CALLS_THE_CASE: Cell<bool> = const { Cell::new(false) };
 }
+
+/// How many panics of one case's threads and tasks are told of.
+const MOST_STRAYS: usize = 5;
 
 /// What ended a call before it returned.
 pub(crate) enum Ended {
@@ -34,7 +46,6 @@ pub(crate) struct Panic {
 
 /// Calls `body` and catches its panic. The usual hook still prints it.
 pub(crate) fn catch<T>(body: impl FnOnce() -> T) -> Result<T, Ended> {
-    install_hook();
     PLACE.take();
     panic::catch_unwind(AssertUnwindSafe(body)).map_err(|payload| {
         match payload.downcast::<Skip>() {
@@ -49,16 +60,152 @@ pub(crate) fn catch<T>(body: impl FnOnce() -> T) -> Result<T, Ended> {
     })
 }
 
-/// Has the hook note the place, then do what it did before.
-fn install_hook() {
-    static INSTALLED: Once = Once::new();
-    INSTALLED.call_once(|| {
-        let usual = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            PLACE.set(info.location().map(ToString::to_string));
-            usual(info);
-        }));
+/// A panic of a case, but not of its function: it ended a thread or a task.
+struct Stray {
+    panic: Panic,
+    /// What it ended.
+    of: String,
+}
+
+/// The cases that are being watched, each with its strays.
+static WATCHED: Mutex<Vec<(Lineage, Vec<Stray>)>> = Mutex::new(Vec::new());
+
+/// Takes note of the panics in a case's threads and tasks.
+///
+/// A thread is of the case whose thread started it, however many threads lie between. One that no case started, or of
+/// which the system does not tell, is of the case that is watched, if that is the only one.
+///
+/// Whether somebody will look at the result of the thread or task cannot be seen from here: neither std nor tokio
+/// tells whether a handle was dropped, and a test may join a thread without asking how it ended. So each such panic
+/// counts, unless the case says `catches_panics` or, by `#[should_panic]`, that it is about a panic.
+pub(super) struct Watch(Lineage);
+
+impl Watch {
+    pub(super) fn new() -> Self {
+        let lineage = Lineage::new();
+        let mut watched = watched();
+        if watched.is_empty() {
+            // An earlier case may have put another hook in its place.
+            set_hook();
+        }
+        watched.push((lineage, Vec::new()));
+        Self(lineage)
+    }
+
+    /// The number of the case, for the thread that will run it.
+    pub(super) fn lineage(&self) -> Lineage {
+        self.0
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        watched().retain(|(lineage, _)| *lineage != self.0);
+    }
+}
+
+/// What the panics of a case's threads and tasks, since the last call, make of its outcome.
+pub(super) fn judge(case: Lineage, definition: &Definition, outcome: Outcome) -> Outcome {
+    let strays = strays(&mut watched(), Some(case)).map(std::mem::take).unwrap_or_default();
+    if definition.catches_panics || definition.should_panic.is_some() {
+        return outcome;
+    }
+    strays.into_iter().fold(outcome, |outcome, Stray { panic, of }| match outcome {
+        Outcome::Passed => {
+            let message = format!(
+                "{}\nthis was in {of}, not in the test function; a case that deals with such panics itself says so: \
+                 `catches_panics`",
+                panic.message
+            );
+            Outcome::Failed { message, place: panic.place }
+        }
+        outcome => {
+            let place = panic.place.unwrap_or_else(|| "an unknown place".into());
+            outcome.with_remark(&format!("{of} panicked at {place}: {}", panic.message))
+        }
+    })
+}
+
+/// Has this thread, and those that it starts, belong to the case that it is about to run.
+pub(super) fn begin(case: Lineage) {
+    case.adopt();
+    CALLS_THE_CASE.set(true);
+}
+
+/// Has the panic hook note what it learns, and then do what it did before there was a case.
+fn set_hook() {
+    static USUAL: OnceLock<Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>> = OnceLock::new();
+    let usual = USUAL.get_or_init(panic::take_hook);
+    panic::set_hook(Box::new(|info| {
+        note(info);
+        usual(info);
+    }));
+}
+
+/// Notes where the panic is, and whose it is if it is not the test function's own.
+fn note(info: &PanicHookInfo<'_>) {
+    let place = info.location().map(ToString::to_string);
+    PLACE.set(place.clone());
+    // Tasks run on the case's own thread, too; tokio knows on any thread whether it runs one.
+    let in_task = tokio::task::try_id().is_some();
+    if CALLS_THE_CASE.get() && !in_task {
+        return;
+    }
+    let origin = Lineage::of_this_thread();
+    // Of a case that is over, or of none; or somebody's who will deal with it.
+    if strays(&mut watched(), origin).is_none()
+        || is_caught(&Backtrace::force_capture().to_string())
+    {
+        return;
+    }
+    let panic = Panic { message: message(info.payload()), place };
+    let stray = Stray { panic, of: described(in_task) };
+    if let Some(strays) = strays(&mut watched(), origin).filter(|known| known.len() < MOST_STRAYS) {
+        strays.push(stray);
+    }
+}
+
+/// The strays of the case that a thread comes from.
+fn strays(
+    watched: &mut [(Lineage, Vec<Stray>)],
+    origin: Option<Lineage>,
+) -> Option<&mut Vec<Stray>> {
+    match (origin, watched) {
+        (None, [(_, only)]) => Some(only),
+        (None, _) => None,
+        (Some(origin), all) => {
+            all.iter_mut().find(|(lineage, _)| *lineage == origin).map(|(_, strays)| strays)
+        }
+    }
+}
+
+/// What this thread is running.
+fn described(in_task: bool) -> String {
+    let thread = thread::current();
+    match (in_task, thread.name()) {
+        (true, _) => "a task".into(),
+        (false, Some(name)) => format!("the thread `{name}`"),
+        (false, None) => "a thread without a name".into(),
+    }
+}
+
+/// Whether a panic with this backtrace ends in a `catch_unwind` on its way, and so neither a thread nor a task. It
+/// does not if no symbols tell.
+fn is_caught(backtrace: &str) -> bool {
+    const CATCHES: [&str; 4] = [
+        "std::panic::catch_unwind",
+        "std::panicking::catch_unwind",
+        "std::panicking::try",
+        "__rust_try",
+    ];
+    let catches = |frame: &&str| CATCHES.iter().any(|name| frame.contains(name));
+    let frames = backtrace.lines().filter_map(|line| {
+        let (number, name) = line.trim_start().split_once(": ")?;
+        number.parse::<u32>().is_ok().then_some(name)
     });
+    let catcher = frames.skip_while(|frame| !catches(frame)).find(|frame| !catches(frame));
+    catcher
+        .is_some_and(|name| !name.contains("std::thread::") && !name.contains("tokio::runtime::"))
 }
 
 fn message(payload: &(dyn Any + Send)) -> String {
@@ -67,4 +214,8 @@ fn message(payload: &(dyn Any + Send)) -> String {
         .map(|message| (*message).to_owned())
         .or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a panic without a message".into())
+}
+
+fn watched() -> MutexGuard<'static, Vec<(Lineage, Vec<Stray>)>> {
+    WATCHED.lock().unwrap_or_else(PoisonError::into_inner)
 }

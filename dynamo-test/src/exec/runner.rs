@@ -7,13 +7,14 @@ use std::time::{Duration, SystemTime};
 
 use super::board::{Board, Entry};
 use super::gpus::{Gpus, InUse};
+use super::in_process::{self, Controller};
 use super::janitor::Janitor;
 use super::serial::{self, Groups};
 use super::slots::{Slot, Slots};
 use super::waits::Wait;
 use super::wire::Assignment;
 use super::workers::{Observer, Request, WorkerCommand, Workers};
-use super::{Deadlines, GpuUse, Outcome, Output, environment, in_process};
+use super::{Deadlines, GpuUse, Outcome, Output, environment};
 use crate::case::Case;
 use crate::fixture::{Grants, Need, ServiceGrant};
 use crate::gpu::GpuOptions;
@@ -52,8 +53,10 @@ pub(crate) struct RunnerOptions {
 
 /// Where cases run.
 pub(crate) enum Place {
-    /// In this process, which runs nothing else.
+    /// In this process, which runs nothing else: the only case.
     Alone,
+    /// In this process, one after the other; those that need a process of their own, in workers.
+    InTurn(WorkerCommand),
     /// In this process, beside others.
     Thread,
     /// In worker processes.
@@ -78,7 +81,8 @@ pub(crate) struct Runner {
 
 /// [`Place`], set up.
 enum Executor {
-    Alone,
+    Alone(Controller),
+    InTurn(Controller, Workers),
     Thread,
     Workers(Workers),
 }
@@ -168,14 +172,14 @@ impl Runner {
             gpu_cases,
             durations,
         } = options;
+        // Cases with services run in workers of other environments than those without.
+        let keep = slots.saturating_mul(4);
+        let workers = |command| Workers::new(command, outputs.clone(), keep);
         let executor = match place {
-            Place::Alone => Executor::Alone,
+            Place::Alone => Executor::Alone(Controller::new()),
+            Place::InTurn(command) => Executor::InTurn(Controller::new(), workers(command)),
             Place::Thread => Executor::Thread,
-            Place::Workers(command) => {
-                // Cases with services run in workers of other environments than those without.
-                let keep = slots.saturating_mul(4);
-                Executor::Workers(Workers::new(command, outputs.clone(), keep))
-            }
+            Place::Workers(command) => Executor::Workers(workers(command)),
         };
         let slots = Slots::new(slots);
         let groups = Arc::new(Groups::new(serial, name.clone()));
@@ -339,7 +343,7 @@ impl Runner {
 
     /// Ends the idle workers and servers, and removes what the run no longer needs.
     pub(crate) fn end(&self) {
-        if let Executor::Workers(workers) = &self.executor {
+        if let Executor::Workers(workers) | Executor::InTurn(_, workers) = &self.executor {
             workers.end();
         }
         self.services.end();
@@ -376,31 +380,47 @@ impl Runner {
         observer: &mut impl Observer,
     ) -> Attempt {
         let timeout = self.deadlines.of(case);
-        match &self.executor {
-            Executor::Workers(workers) => {
-                let environment = environment::of(case.definition, &grants);
-                let path = case.definition.path.to_owned();
-                let assignment = Assignment { index: case.index, path, grants };
-                let request = Request {
-                    case: case.name(),
-                    assignment: &assignment,
-                    environment,
-                    // What it left on its GPUs goes with its process.
-                    fresh: self.isolate || case.definition.isolated || case.definition.gpus > 0,
-                    timeout,
-                    whole_output,
-                };
-                workers.run(request, observer)
+        let workers = match &self.executor {
+            Executor::Workers(workers) => workers,
+            Executor::InTurn(controller, workers) => {
+                let needs_own = self.isolate || case.needs_own_environment();
+                if !needs_own && controller.is_free() {
+                    return in_controller(controller, case, grants, timeout, observer);
+                }
+                workers
             }
-            Executor::Alone => {
-                observer.started(std::process::id());
-                let attempt = in_process::run_alone(case, grants, timeout);
-                observer.answered();
-                attempt
+            Executor::Alone(controller) => {
+                return in_controller(controller, case, grants, timeout, observer);
             }
-            Executor::Thread => in_process::run(case, grants, timeout),
-        }
+            Executor::Thread => return in_process::run_beside_others(case, grants, timeout),
+        };
+        let environment = environment::of(case.definition, &grants);
+        let path = case.definition.path.to_owned();
+        let assignment = Assignment { index: case.index, path, grants };
+        let request = Request {
+            case: case.name(),
+            assignment: &assignment,
+            environment,
+            // What it left on its GPUs goes with its process.
+            fresh: self.isolate || case.definition.isolated || case.definition.gpus > 0,
+            timeout,
+            whole_output,
+        };
+        workers.run(request, observer)
     }
+}
+
+fn in_controller(
+    controller: &Controller,
+    case: &Case,
+    grants: Grants,
+    timeout: Option<Duration>,
+    observer: &mut impl Observer,
+) -> Attempt {
+    observer.started(std::process::id());
+    let attempt = controller.run(case, grants, timeout);
+    observer.answered();
+    attempt
 }
 
 /// A case that failed while its server died failed because of the server.

@@ -1,7 +1,7 @@
 //! What a case leaves in its process: a worker that bears traces of one case is not used for another.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -43,8 +43,8 @@ impl Before {
     pub(super) fn traces(&self) -> Vec<String> {
         let mut traces = Vec::new();
         if !std::env::vars_os().eq(self.environment.iter().cloned()) {
-            traces
-                .push(format!("changed the environment: {}", self.changed_variables().join(", ")));
+            let names = self.changed_variables().join(OsStr::new(", "));
+            traces.push(format!("changed the environment: {}", names.display()));
         }
         let folder = std::env::current_dir().ok();
         if folder != self.folder {
@@ -57,7 +57,7 @@ impl Before {
         }
         let children = match &self.own_children {
             None => end_children(),
-            Some(own) => end_those(children().filter(|child| !own.contains(child))),
+            Some(own) => end_all_but(own),
         };
         if !children.is_empty() {
             traces
@@ -69,13 +69,36 @@ impl Before {
         traces
     }
 
+    /// Undoes what `traces` has named and can be undone.
+    ///
+    /// # Safety
+    ///
+    /// No other thread may read or write the environment meanwhile.
+    pub(super) unsafe fn put_back(&self) {
+        let before: BTreeMap<_, _> =
+            self.environment.iter().map(|(name, value)| (name, value)).collect();
+        for name in self.changed_variables() {
+            match before.get(&name) {
+                // SAFETY: the caller's promise.
+                Some(value) => unsafe { std::env::set_var(&name, value) },
+                // SAFETY: the caller's promise.
+                None => unsafe { std::env::remove_var(&name) },
+            }
+        }
+        if let Some(folder) = &self.folder {
+            // It may be gone, and then there is no way back.
+            let _ = std::env::set_current_dir(folder);
+        }
+        umask(Mode::from_raw_mode(self.umask));
+    }
+
     /// The names of the variables that were set, changed or removed.
-    fn changed_variables(&self) -> Vec<String> {
+    fn changed_variables(&self) -> Vec<OsString> {
         let before: BTreeMap<_, _> = self.environment.iter().cloned().collect();
         let now: BTreeMap<_, _> = std::env::vars_os().collect();
         let names: BTreeSet<_> = before.keys().chain(now.keys()).collect();
         let changed = names.into_iter().filter(|name| before.get(*name) != now.get(*name));
-        changed.map(|name| name.to_string_lossy().into_owned()).collect()
+        changed.cloned().collect()
     }
 
     /// The names of threads that the case started and did not join.
@@ -136,6 +159,18 @@ fn end_children() -> Vec<String> {
         ended.extend(end_those(running.into_iter()));
     }
     ended
+}
+
+/// Kills the child processes but these, and what they leave behind, and names those that still ran.
+fn end_all_but(own: &[u32]) -> Vec<String> {
+    let mut ended = Vec::new();
+    loop {
+        let mut others = children().filter(|child| !own.contains(child)).peekable();
+        if others.peek().is_none() {
+            return ended;
+        }
+        ended.extend(end_those(others));
+    }
 }
 
 /// Kills these child processes, and names those that still ran.

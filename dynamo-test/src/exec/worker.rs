@@ -17,9 +17,10 @@ use std::time::Instant;
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{Signal, getpgrp, kill_process_group};
 
+use super::attempt::{self, Running};
 use super::traces::{self, Before};
 use super::wire::{self, Answer, Assignment, Order, Report};
-use super::{Outcome, attempt, stacks};
+use super::{Outcome, stacks};
 use crate::case::Registry;
 
 /// The only argument of a worker.
@@ -69,8 +70,7 @@ fn start_runner(
         let registry = Registry::collect();
         let before = Before::observe();
         for assignment in waiting {
-            let mut report = run(&registry, assignment);
-            report.traces = before.traces();
+            let report = run(&registry, assignment, || before.traces());
             standard.put_back();
             busy.store(false, Ordering::Release);
             // Without a controller nobody wants the answer, and the listening thread ends the process.
@@ -91,7 +91,7 @@ pub(crate) fn serve_one() -> ! {
             Order::Run(assignment) => {
                 // As in a worker, this thread listens on.
                 aside(move || {
-                    let report = run(&Registry::collect(), assignment);
+                    let report = run(&Registry::collect(), assignment, Vec::new);
                     let _ = wire::send(&mut answer, &Answer::Ended(report));
                 })
             }
@@ -110,21 +110,30 @@ fn aside(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     thread::Builder::new().name(stacks::HARNESS_THREAD.into()).spawn(work).map(drop)
 }
 
-fn run(registry: &Registry, assignment: Assignment) -> Report {
+/// Runs a case, then has its `traces` gathered.
+fn run(
+    registry: &Registry,
+    assignment: Assignment,
+    traces: impl FnOnce() -> Vec<String>,
+) -> Report {
     let started = Instant::now();
-    let outcome = match registry.case(assignment.index) {
+    let mut running = match registry.case(assignment.index) {
         Some(case) if case.definition.path == assignment.path => {
-            attempt(&case, assignment.grants, None)
+            attempt::start(&case, assignment.grants)
         }
-        _ => Outcome::error(
+        _ => Err(Outcome::error(
             "the worker does not know the case: was the test binary rebuilt meanwhile?",
-        ),
+        )),
     };
+    let outcome = running.as_mut().map_or_else(|error| error.clone(), Running::wait);
     let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let traces = traces();
+    // Threads that it left may have panicked while their end was awaited.
+    let outcome = running.map_or(outcome.clone(), |running| running.judge(outcome));
     // What stands in the buffer belongs to this case; a stream that the test closed has lost it anyway.
     let _ = io::stdout().flush();
     flush_c_streams();
-    Report { outcome, micros, traces: Vec::new() }
+    Report { outcome, micros, traces }
 }
 
 /// The control socket.

@@ -72,6 +72,7 @@ struct Listed<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     quarantine: Option<&'a str>,
     isolated: bool,
+    catches_panics: bool,
     env: std::collections::BTreeMap<&'a str, &'a str>,
     services: Vec<String>,
     should_panic: bool,
@@ -102,6 +103,7 @@ pub(crate) fn json_list(plan: &Plan) -> String {
             xfail: definition.xfail.map(|xfail| xfail.reason),
             quarantine: definition.quarantine.map(|quarantine| quarantine.ticket),
             isolated: definition.isolated,
+            catches_panics: definition.catches_panics,
             env: definition.env.iter().copied().collect(),
             services: case.needs.services().iter().map(|(want, _)| want.key()).collect(),
             should_panic: definition.should_panic.is_some(),

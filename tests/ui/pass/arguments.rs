@@ -49,6 +49,9 @@ fn in_quarantine() {}
 #[dynamo_test(isolated)]
 fn isolated() {}
 
+#[dynamo_test(catches_panics)]
+fn catches_panics() {}
+
 #[dynamo_test(serial = "device-files")]
 fn serial() {}
 
