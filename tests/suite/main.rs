@@ -6,6 +6,7 @@ mod cleanup;
 mod command_line;
 mod configuration;
 mod gpus;
+mod in_process;
 mod macro_errors;
 mod nextest;
 

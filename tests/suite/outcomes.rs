@@ -321,27 +321,6 @@ fn a_seed_repeats_with_the_run_s_seed(crates: FixtureCrates) {
 }
 
 #[dynamo_test]
-fn alone_a_case_runs_in_the_process_itself(crates: FixtureCrates) {
-    let ran = crates.run(OUTCOMES, &["--exact", "passes"]);
-    assert_eq!(ran.code, Some(0));
-    assert!(ran.stdout.contains("printed by a case that passes"), "nothing is captured");
-    let events = crates.events();
-    assert_eq!(of_kind(&events, "started")["passes"]["pid"], events[0]["pid"]);
-}
-
-#[dynamo_test]
-fn alone_a_case_that_ends_the_process_or_never_ends_has_not_passed(crates: FixtureCrates) {
-    let exits = crates.run(OUTCOMES, &["--exact", "exits_with_success"]);
-    assert_eq!(exits.code, Some(101));
-    assert!(exits.stderr.contains("ended the process before it was finished"), "{}", exits.stderr);
-    let aborts = crates.run(OUTCOMES, &["--exact", "aborts"]);
-    assert_eq!(aborts.code, None, "a signal ended it");
-    let hangs = crates.run(OUTCOMES, &["--exact", "deadlines::spins_in_a_thread_of_its_own"]);
-    assert_eq!(hangs.code, Some(101));
-    assert!(hangs.stderr.contains("outcomes::deadlines::spin_forever"), "{}", hangs.stderr);
-}
-
-#[dynamo_test]
 fn without_capture_cases_print_as_they_run(crates: FixtureCrates) {
     for flag in ["--nocapture", "--no-capture"] {
         let ran = crates.run(OUTCOMES, &[flag, "passes", "panics"]);

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::attempt::{self, Running};
 use super::exit_guard::{self, Beside};
 use super::runner::Attempt;
+use super::standard_streams::StandardStreams;
 use super::traces::{self, Before};
 use super::{Outcome, environment, stacks};
 use crate::case::Case;
@@ -27,13 +28,15 @@ const MOST_OF_A_TICK: Duration = Duration::from_millis(200);
 pub(super) struct Controller {
     /// Whether a case still runs in it, though its time is over.
     is_haunted: AtomicBool,
+    /// None where they could not be kept: then a case that closes them closes them for all.
+    streams: Option<StandardStreams>,
 }
 
 impl Controller {
     pub(super) fn new() -> Self {
         exit_guard::go_on();
         traces::adopt_orphans();
-        Self { is_haunted: AtomicBool::new(false) }
+        Self { is_haunted: AtomicBool::new(false), streams: StandardStreams::keep().ok() }
     }
 
     /// Whether it can take a case.
@@ -65,6 +68,9 @@ impl Controller {
         };
         // SAFETY: as above; where a thread of the case goes on all the same, its time is over.
         unsafe { before.put_back() };
+        if let Some(streams) = &self.streams {
+            streams.put_back();
+        }
         Attempt { outcome, output: None, duration, traces }
     }
 }

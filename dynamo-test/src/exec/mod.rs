@@ -20,6 +20,7 @@ mod runner;
 mod serial;
 mod slots;
 mod stacks;
+mod standard_streams;
 mod traces;
 #[cfg(all(feature = "gpu", target_os = "linux"))]
 mod turns;

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{Signal, getpgrp, kill_process_group};
 
 use super::attempt::{self, Running};
+use super::standard_streams::StandardStreams;
 use super::traces::{self, Before};
 use super::wire::{self, Answer, Assignment, Order, Report};
 use super::{Outcome, stacks};
@@ -168,40 +169,6 @@ impl Control {
 enum Ended {
     AsTold,
     HungUp,
-}
-
-/// The standard output and error that the worker was started with. A test may close or redirect them; the next case
-/// must not suffer.
-struct StandardStreams {
-    output: OwnedFd,
-    error: OwnedFd,
-}
-
-impl StandardStreams {
-    fn keep() -> io::Result<Self> {
-        Ok(Self {
-            output: fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?,
-            error: fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)?,
-        })
-    }
-
-    fn put_back(&self) {
-        // Nothing can be done about a failure here; the case's output would be missing.
-        if !same_file(&self.output, rustix::stdio::stdout()) {
-            let _ = rustix::stdio::dup2_stdout(&self.output);
-        }
-        if !same_file(&self.error, rustix::stdio::stderr()) {
-            let _ = rustix::stdio::dup2_stderr(&self.error);
-        }
-    }
-}
-
-fn same_file(one: impl AsFd, other: impl AsFd) -> bool {
-    let identity = |file: rustix::fs::Stat| (file.st_dev, file.st_ino);
-    match (rustix::fs::fstat(one), rustix::fs::fstat(other)) {
-        (Ok(one), Ok(other)) => identity(one) == identity(other),
-        _ => false,
-    }
 }
 
 /// Writes out what C code (CUDA's libraries, say) has printed and the C library still holds.
