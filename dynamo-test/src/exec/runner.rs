@@ -225,8 +225,8 @@ impl Runner {
                 let _ = services.prepare(want);
             }
         };
-        if let Executor::Alone = self.executor {
-            // The environment changes before the case starts, and no thread may read it then.
+        if let Executor::Alone(_) | Executor::InTurn(..) = self.executor {
+            // The environment changes before the first case starts, and no thread may read it then.
             return prepare();
         }
         // Without the thread they start later, which is all.
