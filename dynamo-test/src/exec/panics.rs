@@ -134,7 +134,8 @@ pub(super) fn begin(case: Lineage) {
 
 /// Has the panic hook note what it learns, and then do what it did before there was a case.
 fn set_hook() {
-    static USUAL: OnceLock<Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>> = OnceLock::new();
+    type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
+    static USUAL: OnceLock<Hook> = OnceLock::new();
     let usual = USUAL.get_or_init(panic::take_hook);
     panic::set_hook(Box::new(|info| {
         note(info);
