@@ -13,6 +13,7 @@ use libtest_mimic::{ColorSetting, FormatSetting};
 
 use crate::config::{self, Limit};
 use crate::gpu::GpuOptions;
+use crate::service::Backend;
 use crate::variables::{self, BadVariable};
 
 const EXAMPLES: &str = "\
@@ -25,6 +26,9 @@ Environment:
   DYNAMO_TEST_GPUS, DYNAMO_TEST_MAX_VRAM, DYNAMO_TEST_STRICT=1, DYNAMO_TEST_SEED and RUST_TEST_THREADS mean what the
   flags mean; so do DYNAMO_TEST_TIMEOUT and DYNAMO_TEST_CONFIG. A flag wins.
   DYNAMO_TEST_NATS_SERVER, DYNAMO_TEST_ETCD  the server programs, where they are not in PATH
+  DYNAMO_TEST_SERVICES                       means --services
+  DYNAMO_TEST_NATS_URL, DYNAMO_TEST_ETCD_ENDPOINTS  servers that run already
+  DYNAMO_TEST_NATS_CREDS, DYNAMO_TEST_NATS_CA       files for clients of such a NATS
   DYNAMO_TEST_SERVICE_TIMEOUT                seconds a server may take to become ready
   DYNAMO_TEST_REQUIRE_GPUS=1                 means --require-gpus
   DYNAMO_TEST_GPU_RESIDENTS                  how many cases may share a GPU, if they declare `vram`
@@ -130,6 +134,10 @@ pub(crate) struct Options {
     /// Fail a case that would be skipped because this machine lacks GPUs
     #[arg(long, help_heading = "Running")]
     pub(crate) require_gpus: bool,
+
+    /// Where servers come from (default: auto)
+    #[arg(long, value_name = "BACKEND", help_heading = "Running")]
+    pub(crate) services: Option<Backend>,
 
     /// Derive the cases' seeds from this number
     #[arg(long, value_name = "N", help_heading = "Running")]
@@ -267,6 +275,8 @@ impl Options {
         let time = "a time with its unit, as in \"90 s\", or none";
         self.timeout = or_variable(self.timeout, "DYNAMO_TEST_TIMEOUT", time, variable)?;
         self.config = self.config.or_else(|| variable("DYNAMO_TEST_CONFIG").map(PathBuf::from));
+        let backend = "process, docker, external or auto";
+        self.services = or_variable(self.services, "DYNAMO_TEST_SERVICES", backend, variable)?;
         self.service_timeout = seconds("DYNAMO_TEST_SERVICE_TIMEOUT", variable)?;
         self.gpu_reserve_after = seconds("DYNAMO_TEST_GPU_RESERVE_AFTER", variable)?;
         self.gpu_residents =

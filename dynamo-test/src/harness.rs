@@ -23,7 +23,7 @@ use crate::marker::vocabulary::Vocabulary;
 use crate::marker::{Lifecycle, builtin};
 use crate::report::{self, Event, FinishedCase, Progress, Record, Selected, Telling, failure_text};
 use crate::select::{Decision, Plan, Planned, Selection};
-use crate::service::{ServiceOptions, supervisor};
+use crate::service::{Origins, ServiceOptions, supervisor};
 use crate::target::Target;
 use crate::{gpu, interrupt};
 
@@ -80,15 +80,21 @@ fn run(target: &Target, options: Options) -> ExitCode {
     if let Err(violations) = policy::check(&cases) {
         return refuse(&violations);
     }
-    // A list of names is the same on every machine, and nextest asks for it often: it needs no driver.
-    let as_names = options.list && !options.explain && options.format != Some(Format::Json);
-    let plan = Plan::new(cases, &selection, if as_names { |_: &_| None } else { gpu::lack });
+    // A list of names is the same on every machine, and nextest asks for it often: it needs no driver, and no file.
+    if options.list && !options.explain && options.format != Some(Format::Json) {
+        return show(&report::libtest_list(&Plan::new(cases, &selection, |_| None)));
+    }
+    let config = match Config::load(options.config.as_deref()) {
+        Ok(config) => config,
+        Err(error) => return refuse(&error),
+    };
+    let origins = Origins::new(options.services, &config.services);
+    let plan = Plan::new(cases, &selection, |case| lack(case, &origins));
     if options.explain {
         return show(&report::explain(&plan));
     }
     if options.list {
-        let list = if as_names { report::libtest_list(&plan) } else { report::json_list(&plan) };
-        return show(&list);
+        return show(&report::json_list(&plan));
     }
     if let Some(missing) = missing_under_nextest(&options, &plan) {
         return refuse(&format!("no case is named {missing}"));
@@ -96,10 +102,13 @@ fn run(target: &Target, options: Options) -> ExitCode {
     if let Some(Err(error)) = options.logfile.as_ref().map(std::fs::File::create) {
         return refuse(&format!("--logfile cannot be written: {error}"));
     }
-    match Config::load(options.config.as_deref()) {
-        Ok(config) => execute(target, &options, &config, &selection, plan),
-        Err(error) => refuse(&error),
-    }
+    execute(target, &options, &config, origins, &selection, plan)
+}
+
+/// What is missing for a case.
+pub(crate) fn lack(case: &Case, origins: &Origins) -> Option<String> {
+    let gpus = (case.definition.gpus > 0).then(|| gpu::lack(&case.gpu_need())).flatten();
+    gpus.or_else(|| origins.lack(case.needs.required_services()))
 }
 
 /// Prints a listing. Whoever closes the pipe early has seen enough.
@@ -138,6 +147,7 @@ fn execute(
     target: &Target,
     options: &Options,
     config: &Config,
+    origins: Origins,
     selection: &Selection,
     mut plan: Plan,
 ) -> ExitCode {
@@ -183,6 +193,8 @@ fn execute(
         services: ServiceOptions {
             within: options.service_timeout(&config.services),
             supervisor: vec![supervisor::ARGUMENT.into()],
+            origins,
+            at_most: config.services.at_most,
         },
         outputs: record.folder().join("output"),
         name: format!("{} {}", target.package, target.flags()),

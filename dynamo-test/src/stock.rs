@@ -11,12 +11,11 @@ use crate::config::Config;
 use crate::exec::{
     self, Board, Deadlines, GpuUse, Outcome, Place, Runner, RunnerOptions, WorkerCommand,
 };
-use crate::gpu;
-use crate::harness::{own_program, random_seed, run_temp};
+use crate::harness::{lack, own_program, random_seed, run_temp};
 use crate::marker::vocabulary::Vocabulary;
 use crate::report::{self, Progress, Telling};
 use crate::select::{Decision, Plan, Planned, Selection};
-use crate::service::{ServiceOptions, supervisor};
+use crate::service::{Origins, ServiceOptions, supervisor};
 
 /// Set in the process that the stock harness's process starts for one case, to the pid of the latter.
 const CHILD: &str = "DYNAMO_TEST_STOCK_CHILD";
@@ -76,6 +75,7 @@ impl Stock {
         policy::check(&cases)?;
         let config = Config::load(options.config.as_deref()).map_err(|error| error.to_string())?;
         let seed = options.seed.unwrap_or_else(random_seed);
+        let origins = Origins::new(options.services, &config.services);
         // Any case's function turns into the supervisor.
         let supervisor = cases.first().map(|case| alone(case.name())).unwrap_or_default();
         let board: Arc<Board> = Arc::default();
@@ -92,6 +92,8 @@ impl Stock {
                 services: ServiceOptions {
                     within: options.service_timeout(&config.services),
                     supervisor: supervisor.clone(),
+                    origins: origins.clone(),
+                    at_most: config.services.at_most,
                 },
                 outputs: report::home().join("stock"),
                 name: env::args().next().unwrap_or_default(),
@@ -104,7 +106,7 @@ impl Stock {
         // The stock harness says itself what runs long.
         let progress = Progress::start(Arc::clone(&board), &config.progress, Telling::Waits);
         Ok(Self {
-            plan: Plan::new(cases, &selection, gpu::lack),
+            plan: Plan::new(cases, &selection, |case| lack(case, &origins)),
             strict: options.strict,
             require_gpus: options.require_gpus,
             here: runner(Place::Thread),

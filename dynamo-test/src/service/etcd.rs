@@ -1,12 +1,13 @@
 //! etcd: start and wipe.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::ServiceError;
 use super::grpc::{self, Message};
 use super::kind::{Kind, Located};
 use super::locate::Program;
-use super::spec::{Port, ProcessSpec, ServerSpec, Source};
+use super::spec::{Port, ProcessSpec};
 
 const PROGRAM: Program = Program {
     name: "etcd",
@@ -55,12 +56,24 @@ impl Kind for EtcdServer {
         "ETCD_ENDPOINTS"
     }
 
-    fn spec(&self) -> Result<ServerSpec, ServiceError> {
+    fn server(&self) -> &'static str {
+        PROGRAM.name
+    }
+
+    fn external_variable(&self) -> String {
+        "DYNAMO_TEST_ETCD_ENDPOINTS".into()
+    }
+
+    fn default_port(&self) -> u16 {
+        2379
+    }
+
+    fn process(&self, named: Option<&Path>) -> Result<ProcessSpec, ServiceError> {
         // What etcd needs on some machines to start at all.
         let unsupported = "ETCD_UNSUPPORTED_ARCH";
         let kept = std::env::var(unsupported).ok().map(|value| (unsupported.into(), value));
-        let process = ProcessSpec {
-            program: PROGRAM.locate()?,
+        Ok(ProcessSpec {
+            program: PROGRAM.locate(named)?,
             arguments: ARGUMENTS.iter().map(|argument| (*argument).into()).collect(),
             // It takes every flag from a variable, too, and the user's shell may hold some for another server.
             without: vec!["ETCD_".into()],
@@ -71,8 +84,7 @@ impl Kind for EtcdServer {
                 line: "serving client traffic insecurely".into(),
                 before: "127.0.0.1:".into(),
             },
-        };
-        Ok(ServerSpec { name: PROGRAM.name.into(), source: Source::Process(process) })
+        })
     }
 
     fn url(&self, authority: &str) -> String {

@@ -3,7 +3,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::ServiceError;
-use super::spec::{Mode, ServerSpec};
+use super::spec::{Mode, ProcessSpec};
 
 /// What is known of a service: how a server is started, and how one is used.
 pub(crate) trait Kind: Sync {
@@ -13,8 +13,19 @@ pub(crate) trait Kind: Sync {
     /// The environment variable in which code under test looks for the server.
     fn variable(&self) -> &'static str;
 
-    /// What it takes to start a server.
-    fn spec(&self) -> Result<ServerSpec, ServiceError>;
+    /// What messages call a server: `nats-server`.
+    fn server(&self) -> &'static str;
+
+    /// What it takes to start a server as a process: by the program that was named, or else by the one that is found.
+    fn process(&self, named: Option<&Path>) -> Result<ProcessSpec, ServiceError>;
+
+    /// The variable that names a server that runs already.
+    fn external_variable(&self) -> String {
+        format!("DYNAMO_TEST_{}_URL", self.name().to_uppercase())
+    }
+
+    /// Where such a server listens if its address does not say.
+    fn default_port(&self) -> u16;
 
     /// The address that clients are given of a server that listens on `authority` (`host:port`).
     fn url(&self, authority: &str) -> String;
@@ -31,6 +42,8 @@ pub(crate) trait Kind: Sync {
 pub(crate) struct Located<'a> {
     /// Where it listens: `host:port`.
     pub(crate) authority: &'a str,
+    /// The address that clients are given; holds the user and password, if it takes any.
+    pub(crate) url: &'a str,
     /// Where it keeps its data, if that can be seen from here.
     pub(crate) folder: Option<&'a Path>,
 }

@@ -1,5 +1,6 @@
-//! How a case comes to its servers: leased from the run's supervisor, checked, and wiped.
+//! How a case comes to its servers: leased from the run's supervisor or borrowed from their owner, checked, and wiped.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,24 +9,31 @@ use serde::{Deserialize, Serialize};
 
 use super::ServiceError;
 use super::client::{Client, Supervision};
+use super::external::{External, Lock};
 use super::kind::{Located, Want};
-use super::spec::Mode;
+use super::origin::{Origin, Origins};
+use super::spec::{Mode, ServerSpec};
+use super::tail::Tail;
 use super::wire::{Answer, Leased, Request, Status, Wanted};
 
 /// How long a server may take to show whether it is well.
 const FAULT_WITHIN: Duration = Duration::from_secs(1);
 
-/// What a run's services are had by.
+/// How a run comes to its servers.
 pub(crate) struct ServiceOptions {
-    /// How long a server may take to become ready.
+    /// How long one may take to become ready.
     pub(crate) within: Duration,
     /// What makes the test binary a supervisor.
     pub(crate) supervisor: Vec<String>,
+    pub(crate) origins: Origins,
+    /// How many there may be of a kind.
+    pub(crate) at_most: Option<NonZeroU32>,
 }
 
 /// The services of a run.
 pub(crate) struct Services {
     supervision: Supervision,
+    origins: Origins,
     within: Duration,
     at_most: usize,
 }
@@ -33,70 +41,77 @@ pub(crate) struct Services {
 /// The right to a server while a case runs. Dropping it gives the server back.
 pub(crate) struct Lease {
     want: Want,
-    /// What messages call the server.
-    name: String,
-    leased: Leased,
+    url: String,
     within: Duration,
-    client: Mutex<Client>,
+    holding: Holding,
 }
 
-/// What a case is told of a server that was leased for it.
+/// What a lease holds.
+enum Holding {
+    /// A server of the supervisor's, and the connection that it is leased on.
+    Started {
+        /// What messages call it.
+        name: String,
+        leased: Leased,
+        client: Mutex<Client>,
+    },
+    External {
+        external: External,
+        /// Where the case has it to itself.
+        _lock: Option<Lock>,
+    },
+}
+
+/// What a case is told of a server.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Granted {
     /// The address that clients are given.
     pub(crate) url: String,
     /// Where it listens: `host:port`.
     pub(crate) authority: String,
-    /// Where the supervisor is that does something to the server if it is asked to.
+    /// By which something can be done to the server; none where it is somebody else's.
+    pub(crate) handle: Option<Handle>,
+    /// Files that clients of somebody else's server need.
+    pub(crate) credentials: Option<PathBuf>,
+    pub(crate) ca_certificate: Option<PathBuf>,
+}
+
+/// A lease, as other processes name it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Handle {
+    /// The supervisor's folder.
     pub(crate) supervisor: PathBuf,
     pub(crate) lease: u64,
 }
 
 impl Services {
     pub(crate) fn new(options: ServiceOptions) -> Self {
-        let ServiceOptions { within, supervisor } = options;
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { supervision: Supervision::new(supervisor), within, at_most: 2 * cores }
+        let ServiceOptions { within, supervisor, origins, at_most } = options;
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let at_most = at_most.and_then(|number| usize::try_from(number.get()).ok());
+        Self {
+            supervision: Supervision::new(supervisor),
+            origins,
+            within,
+            at_most: at_most.unwrap_or_else(|| 2 * cores()),
+        }
     }
 
-    /// Leases a wiped server, and starts one if none is idle.
+    /// Leases a server, wiped if it is the case's alone, and starts one if none is idle.
     pub(crate) fn lease(&self, want: Want) -> Result<Lease, ServiceError> {
-        let wanted = self.wanted(want)?;
-        let mut client = self.supervision.connect()?;
-        loop {
-            let leased = client.lease(wanted.clone())?;
-            let fresh = leased.fresh;
-            let lease = Lease {
-                want,
-                name: wanted.spec.name.clone(),
-                leased,
-                within: self.within,
-                client: Mutex::new(client),
-            };
-            match lease.prepare() {
-                Ok(()) => return Ok(lease),
-                // It, and all that would be started like it.
-                Err(error) if fresh => {
-                    let _ = lease.client().ask(&Request::Condemn { reason: error.to_string() });
-                    return Err(error);
-                }
-                // One that does not let itself be wiped is of no use to anybody.
-                Err(_) => {
-                    let mut back =
-                        lease.client.into_inner().unwrap_or_else(PoisonError::into_inner);
-                    back.ask(&Request::Discard)?;
-                    client = back;
-                }
-            }
+        match self.origins.of(want.kind)? {
+            Origin::Started(spec) => self.lease_started(want, spec),
+            Origin::External(external) => self.borrow(want, external),
         }
     }
 
     /// Has a server started that will be wanted, so that it is there when it is.
     pub(crate) fn prepare(&self, want: Want) -> Result<(), ServiceError> {
-        let wanted = self.wanted(want)?;
-        let mut client = self.supervision.connect()?;
-        if want.mode == Mode::Exclusive {
-            client.ask(&Request::Prepare(wanted))?;
+        if let Origin::Started(spec) = self.origins.of(want.kind)? {
+            let mut client = self.supervision.connect()?;
+            if want.mode == Mode::Exclusive {
+                client.ask(&Request::Prepare(self.wanted(want, spec)))?;
+            }
         }
         Ok(())
     }
@@ -106,70 +121,158 @@ impl Services {
         self.supervision.end();
     }
 
-    fn wanted(&self, want: Want) -> Result<Wanted, ServiceError> {
-        let spec = want.kind.spec()?;
-        Ok(Wanted { spec, mode: want.mode, within: self.within, at_most: self.at_most })
+    fn lease_started(&self, want: Want, spec: ServerSpec) -> Result<Lease, ServiceError> {
+        let name = spec.name.clone();
+        let wanted = self.wanted(want, spec);
+        let mut client = self.supervision.connect()?;
+        loop {
+            let leased = client.lease(wanted.clone())?;
+            let fresh = leased.fresh;
+            let lease = Lease {
+                want,
+                url: want.kind.url(&leased.authority),
+                within: self.within,
+                holding: Holding::Started {
+                    name: name.clone(),
+                    leased,
+                    client: Mutex::new(client),
+                },
+            };
+            let prepared = lease.prepare(fresh);
+            let Holding::Started { client: held, .. } = &lease.holding else { return Ok(lease) };
+            match prepared {
+                Ok(()) => return Ok(lease),
+                // It, and all that would be started like it.
+                Err(error) if fresh => {
+                    let _ = lock(held).ask(&Request::Condemn { reason: error.to_string() });
+                    return Err(error);
+                }
+                // One that does not let itself be wiped is of no use to anybody.
+                Err(_) => {
+                    lock(held).ask(&Request::Discard)?;
+                    client = self.supervision.connect()?;
+                }
+            }
+        }
+    }
+
+    fn borrow(&self, want: Want, external: External) -> Result<Lease, ServiceError> {
+        if let Some(refusal) = external.refuse(&want) {
+            return Err(refusal);
+        }
+        external.check(self.within)?;
+        let alone = want.mode == Mode::Exclusive;
+        let lock = if alone { Some(external.lock()?) } else { None };
+        let url = external.url.clone();
+        let holding = Holding::External { external, _lock: lock };
+        let lease = Lease { want, url, within: self.within, holding };
+        lease.prepare(false)?;
+        Ok(lease)
+    }
+
+    fn wanted(&self, want: Want, spec: ServerSpec) -> Wanted {
+        Wanted { spec, mode: want.mode, within: self.within, at_most: self.at_most }
     }
 }
 
 impl Lease {
     /// What the case is told.
     pub(crate) fn granted(&self) -> Granted {
-        Granted {
-            url: self.want.kind.url(&self.leased.authority),
-            authority: self.leased.authority.clone(),
-            supervisor: self.client().folder().to_owned(),
-            lease: self.leased.lease,
+        let url = self.url.clone();
+        match &self.holding {
+            Holding::Started { leased, client, .. } => Granted {
+                url,
+                authority: leased.authority.clone(),
+                handle: Some(Handle {
+                    supervisor: lock(client).folder().to_owned(),
+                    lease: leased.lease,
+                }),
+                credentials: None,
+                ca_certificate: None,
+            },
+            Holding::External { external, .. } => Granted {
+                url,
+                authority: external.authority.clone(),
+                handle: None,
+                credentials: external.credentials.clone(),
+                ca_certificate: external.ca_certificate.clone(),
+            },
         }
     }
 
     /// What is wrong with the server after a case that failed, if anything is.
     pub(crate) fn fault(&self) -> Option<ServiceError> {
         // A server that has just been killed may not have ended yet, but it does not do as it is told any more.
-        let told = self.wipe(self.within.min(FAULT_WITHIN)).err();
-        let within = if told.is_some() { FAULT_WITHIN } else { Duration::ZERO };
-        let status = match self.status(within) {
-            Ok(status) => status,
-            Err(error) => return Some(error),
+        let within = self.within.min(FAULT_WITHIN);
+        let told = match (&self.holding, self.want.mode) {
+            (_, Mode::Exclusive | Mode::Dedicated) => self.wipe(within).err(),
+            (Holding::External { external, .. }, Mode::Shared) => external.check(within).err(),
+            (Holding::Started { .. }, Mode::Shared) => None,
         };
-        match (status.ended, told) {
-            (Some(status_text), _) => Some(ServiceError::Died {
-                name: self.name.clone(),
-                status: status_text,
-                tail: status.tail,
-            }),
-            (None, told) => told,
+        let wait = if told.is_some() { FAULT_WITHIN } else { Duration::ZERO };
+        match (self.status(wait), &self.holding) {
+            (Some(Err(error)), _) => Some(error),
+            (Some(Ok(Status { ended: Some(status), tail })), Holding::Started { name, .. }) => {
+                Some(ServiceError::Died { name: name.clone(), status, tail })
+            }
+            _ => told,
         }
     }
 
     /// Makes the server ready for a case.
-    fn prepare(&self) -> Result<(), ServiceError> {
-        if self.leased.fresh {
+    fn prepare(&self, fresh: bool) -> Result<(), ServiceError> {
+        if fresh {
             self.want.kind.check(&self.located(), self.within)?;
         }
-        self.wipe(self.within)
+        // What others have in a shared server is theirs.
+        if fresh || self.want.mode == Mode::Exclusive {
+            self.wipe(self.within)?;
+        }
+        Ok(())
     }
 
     fn wipe(&self, within: Duration) -> Result<(), ServiceError> {
-        self.want.kind.wipe(&self.located(), within).map_err(|reason| ServiceError::NotWiped {
-            name: self.name.clone(),
-            reason,
-            tail: self.status(Duration::ZERO).map(|status| status.tail).unwrap_or_default(),
+        self.want.kind.wipe(&self.located(), within).map_err(|reason| match &self.holding {
+            Holding::Started { name, .. } => ServiceError::NotWiped {
+                name: name.clone(),
+                reason,
+                tail: self
+                    .status(Duration::ZERO)
+                    .and_then(Result::ok)
+                    .map_or_else(Tail::default, |status| status.tail),
+            },
+            Holding::External { external, .. } => ServiceError::ExternalNotWiped {
+                service: self.want.kind.name(),
+                authority: external.authority.clone(),
+                reason,
+            },
         })
     }
 
     fn located(&self) -> Located<'_> {
-        Located { authority: &self.leased.authority, folder: self.leased.folder.as_deref() }
-    }
-
-    fn status(&self, within: Duration) -> Result<Status, ServiceError> {
-        match self.client().ask(&Request::Status { within })? {
-            Answer::Status(status) => Ok(status),
-            _ => Err(ServiceError::SupervisorGone { tail: Default::default() }),
+        match &self.holding {
+            Holding::Started { leased, .. } => Located {
+                authority: &leased.authority,
+                url: &self.url,
+                folder: leased.folder.as_deref(),
+            },
+            Holding::External { external, .. } => {
+                Located { authority: &external.authority, url: &self.url, folder: None }
+            }
         }
     }
 
-    fn client(&self) -> MutexGuard<'_, Client> {
-        self.client.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How a server of the supervisor's is, once it has ended or this much time has passed.
+    fn status(&self, within: Duration) -> Option<Result<Status, ServiceError>> {
+        let Holding::Started { client, .. } = &self.holding else { return None };
+        Some(match lock(client).ask(&Request::Status { within }) {
+            Ok(Answer::Status(status)) => Ok(status),
+            Ok(_) => Err(ServiceError::SupervisorGone { tail: Tail::default() }),
+            Err(error) => Err(error),
+        })
     }
+}
+
+fn lock(client: &Mutex<Client>) -> MutexGuard<'_, Client> {
+    client.lock().unwrap_or_else(PoisonError::into_inner)
 }

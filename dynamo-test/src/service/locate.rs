@@ -16,11 +16,12 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// Looks where the variable says, else in PATH. What the variable names is taken as it is: whether it runs is
-    /// seen when it is started.
-    pub(super) fn locate(&self) -> Result<PathBuf, ServiceError> {
-        if let Some(named) = env::var_os(self.variable).filter(|value| !value.is_empty()) {
-            return Ok(absolute(named.into()));
+    /// Looks where the variable says, else the configuration, else in PATH. What is named is taken as it is: whether it
+    /// runs is seen when it is started.
+    pub(super) fn locate(&self, configured: Option<&Path>) -> Result<PathBuf, ServiceError> {
+        let variable = env::var_os(self.variable).filter(|value| !value.is_empty());
+        if let Some(named) = variable.map(PathBuf::from).or(configured.map(Into::into)) {
+            return Ok(absolute(named));
         }
         env::var_os("PATH")
             .iter()

@@ -13,6 +13,7 @@ mod ancestry;
 mod client;
 #[cfg(feature = "etcd")]
 mod etcd;
+mod external;
 #[cfg(feature = "etcd")]
 mod grpc;
 mod kind;
@@ -20,6 +21,7 @@ mod lease;
 mod locate;
 #[cfg(feature = "nats")]
 mod nats;
+mod origin;
 mod run;
 mod spec;
 pub(crate) mod supervisor;
@@ -35,9 +37,11 @@ pub(crate) use kind::Want;
 pub(crate) use lease::{Granted, Lease, ServiceOptions, Services};
 #[cfg(feature = "nats")]
 pub(crate) use nats::NatsServer;
+pub(crate) use origin::{Backend, Origins};
 pub(crate) use run::CONTROLLER_VARIABLE;
 pub(crate) use spec::Mode;
 
+use origin::AlsoLookedFor;
 use tail::Tail;
 use wire::ServerError;
 
@@ -48,6 +52,24 @@ pub(crate) enum ServiceError {
         "no {program} found (looked in PATH and ${variable}): {install}, or name the program in ${variable}"
     )]
     NotFound { program: &'static str, variable: &'static str, install: &'static str },
+    #[error("{missing}; {also}")]
+    Nowhere { missing: Box<Self>, also: AlsoLookedFor },
+    #[error(
+        "dynamo-test was built without containers: add its feature `containers`, or pass --services process"
+    )]
+    NoContainers,
+    #[error("--services external, but no server is named for {service}: set ${variable}")]
+    NotNamed { service: &'static str, variable: String },
+    #[error("${variable}, or `url` under [services.{service}], is no address of a server")]
+    NotAnAddress { service: &'static str, variable: String },
+    #[error("the external {service} at {authority} cannot be reached: {error}")]
+    NotReached { service: &'static str, authority: String, error: String },
+    #[error(
+        "needs a {server} to itself, and the one at {authority} may hold what is somebody's: `external = {{ wipe = true }}` under [services.{service}] of dynamo-test.toml allows to delete all of it"
+    )]
+    NotToBeWiped { server: &'static str, authority: String, service: &'static str },
+    #[error("needs a {server} that it may stop, and the one at {authority} is somebody else's")]
+    NotToBeStopped { server: &'static str, authority: String },
     #[error("no folder for the run's servers could be made at {}: {error} (TMPDIR names another place)", path.display())]
     NoFolder { path: PathBuf, error: String },
     #[error(
@@ -68,6 +90,8 @@ pub(crate) enum ServiceError {
     TooOld { name: &'static str, found: String, needed: &'static str, install: &'static str },
     #[error("{name} could not be wiped: {reason}; its last lines:\n{tail}")]
     NotWiped { name: String, reason: String, tail: Tail },
+    #[error("the external {service} at {authority} could not be wiped: {reason}")]
+    ExternalNotWiped { service: &'static str, authority: String, reason: String },
     #[error("{name} died while the case ran ({status}); its last lines:\n{tail}")]
     Died { name: String, status: String, tail: Tail },
 }

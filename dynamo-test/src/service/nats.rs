@@ -7,13 +7,13 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::ServiceError;
 use super::kind::{Kind, Located};
 use super::locate::Program;
-use super::spec::{Port, ProcessSpec, ServerSpec, Source};
+use super::spec::{Port, ProcessSpec};
 
 const PROGRAM: Program = Program {
     name: "nats-server",
@@ -37,9 +37,17 @@ impl Kind for NatsServer {
         "NATS_SERVER"
     }
 
-    fn spec(&self) -> Result<ServerSpec, ServiceError> {
-        let process = ProcessSpec {
-            program: PROGRAM.locate()?,
+    fn server(&self) -> &'static str {
+        PROGRAM.name
+    }
+
+    fn default_port(&self) -> u16 {
+        4222
+    }
+
+    fn process(&self, named: Option<&Path>) -> Result<ProcessSpec, ServiceError> {
+        Ok(ProcessSpec {
+            program: PROGRAM.locate(named)?,
             arguments: ["-a", "127.0.0.1", "-p", "{port}", "-js", "-sd", "."]
                 .map(Into::into)
                 .into(),
@@ -51,8 +59,7 @@ impl Kind for NatsServer {
                 line: "Listening for client connections on ".into(),
                 before: "127.0.0.1:".into(),
             },
-        };
-        Ok(ServerSpec { name: PROGRAM.name.into(), source: Source::Process(process) })
+        })
     }
 
     fn url(&self, authority: &str) -> String {
@@ -60,7 +67,7 @@ impl Kind for NatsServer {
     }
 
     fn check(&self, server: &Located<'_>, within: Duration) -> Result<(), ServiceError> {
-        let connection = Connection::open(server.authority, within);
+        let connection = Connection::open(server, within);
         match connection {
             Ok(connection) if is_too_old(&connection.version) => Err(ServiceError::TooOld {
                 name: PROGRAM.name,
@@ -76,7 +83,7 @@ impl Kind for NatsServer {
     /// Deletes every stream, and so every key-value bucket and object store, which are streams.
     fn wipe(&self, server: &Located<'_>, within: Duration) -> Result<(), String> {
         let wipe = || -> io::Result<()> {
-            let mut connection = Connection::open(server.authority, within)?;
+            let mut connection = Connection::open(server, within)?;
             loop {
                 let names: StreamNames = connection.request("$JS.API.STREAM.NAMES", "{}")?;
                 let streams = names.streams.unwrap_or_default();
@@ -138,6 +145,36 @@ struct RefusalDetails {
 #[derive(Deserialize)]
 struct Info {
     version: String,
+    #[serde(default)]
+    tls_required: bool,
+}
+
+/// Who connects.
+#[derive(Debug, Serialize, PartialEq, Eq)]
+struct User<'a> {
+    verbose: bool,
+    pedantic: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pass: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_token: Option<&'a str>,
+}
+
+impl<'a> User<'a> {
+    /// `nats://user:password@…`, `nats://token@…`, or nobody.
+    fn of(url: &'a str) -> Self {
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let named = rest.split(['/', ',']).next().and_then(|first| first.rsplit_once('@'));
+        let (user, pass, auth_token) = match named.map(|(user, _)| user.split_once(':').ok_or(user))
+        {
+            None => (None, None, None),
+            Some(Ok((user, password))) => (Some(user), Some(password), None),
+            Some(Err(token)) => (None, None, Some(token)),
+        };
+        Self { verbose: false, pedantic: false, user, pass, auth_token }
+    }
 }
 
 /// What is left of a time span that began with it.
@@ -163,16 +200,23 @@ struct Connection {
 
 impl Connection {
     /// Connects, within `timeout` for this and all that follows.
-    fn open(authority: &str, timeout: Duration) -> io::Result<Self> {
+    fn open(server: &Located<'_>, timeout: Duration) -> io::Result<Self> {
         let deadline = Deadline::after(timeout);
-        let stream = TcpStream::connect(authority)?;
+        let stream = TcpStream::connect(server.authority)?;
         stream.set_nodelay(true)?;
         let mut connection =
             Self { stream: BufReader::new(stream), deadline, version: String::new() };
         let line = connection.line()?;
         let info = line.strip_prefix("INFO ").ok_or_else(|| unexpected(&line))?;
-        connection.version = serde_json::from_str::<Info>(info)?.version;
-        connection.send("CONNECT {\"verbose\":false,\"pedantic\":false}\r\nSUB wipe 1\r\n")?;
+        let info: Info = serde_json::from_str(info)?;
+        if info.tls_required || server.url.starts_with("tls://") {
+            return Err(io::Error::other(
+                "it takes TLS, which the wipe does not speak: use it with `Nats<Shared>`, or without `wipe = true`",
+            ));
+        }
+        connection.version = info.version;
+        let user = serde_json::to_string(&User::of(server.url))?;
+        connection.send(&format!("CONNECT {user}\r\nSUB wipe 1\r\n"))?;
         Ok(connection)
     }
 
@@ -227,6 +271,14 @@ fn unexpected(line: &str) -> io::Error {
 mod tests {
     use super::*;
     use crate::prelude::*;
+
+    #[dynamo_test]
+    fn a_url_names_the_user() {
+        let user = User::of("nats://me:secret@host:4222,nats://other");
+        assert_eq!((user.user, user.pass, user.auth_token), (Some("me"), Some("secret"), None));
+        assert_eq!(User::of("nats://token@host").auth_token, Some("token"));
+        assert_eq!(User::of("nats://host:4222").user, None);
+    }
 
     #[dynamo_test]
     fn a_server_before_2_10_is_too_old() {

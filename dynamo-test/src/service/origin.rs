@@ -1,0 +1,139 @@
+//! Where the servers of a service come from: somebody else's, programs of this machine, or containers.
+
+use std::fmt;
+
+use clap::ValueEnum;
+use serde::Deserialize;
+
+use super::ServiceError;
+use super::external::External;
+use super::kind::{Kind, Want};
+use super::spec::{ServerSpec, Source};
+use crate::config;
+
+/// A choice of where servers come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Backend {
+    /// External if one is named, else processes if there is the program, else containers.
+    Auto,
+    /// Child processes.
+    Process,
+    /// Containers.
+    Docker,
+    /// Servers that run already, and stay.
+    External,
+}
+
+impl std::str::FromStr for Backend {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        ValueEnum::from_str(text, false)
+    }
+}
+
+/// What was chosen, for the run and for each service.
+#[derive(Clone, Debug)]
+pub(crate) struct Origins {
+    /// By a flag or variable.
+    asked: Option<Backend>,
+    config: config::Services,
+}
+
+/// Where the server comes from that a case wants.
+pub(super) enum Origin {
+    /// The supervisor starts it.
+    Started(ServerSpec),
+    /// It is there.
+    External(External),
+}
+
+/// Why `auto` found nothing, after why there is no process.
+#[derive(Clone, Debug)]
+pub(crate) struct AlsoLookedFor {
+    /// Would name an external server.
+    variable: String,
+    /// What is in the way of containers.
+    containers: String,
+}
+
+impl fmt::Display for AlsoLookedFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { variable, containers } = self;
+        write!(f, "nor does ${variable} name a server that runs already; {containers}")
+    }
+}
+
+impl Origins {
+    pub(crate) fn new(asked: Option<Backend>, config: &config::Services) -> Self {
+        Self { asked, config: config.clone() }
+    }
+
+    /// Where a server comes from.
+    pub(super) fn of(&self, kind: &dyn Kind) -> Result<Origin, ServiceError> {
+        match self.backend(kind) {
+            Backend::Process => self.process(kind),
+            Backend::Docker => container(kind),
+            Backend::External => match self.external(kind)? {
+                Some(external) => Ok(Origin::External(external)),
+                None => Err(ServiceError::NotNamed {
+                    service: kind.name(),
+                    variable: kind.external_variable(),
+                }),
+            },
+            Backend::Auto => {
+                if let Some(external) = self.external(kind)? {
+                    return Ok(Origin::External(external));
+                }
+                match self.process(kind) {
+                    Err(missing @ ServiceError::NotFound { .. }) => {
+                        container(kind).map_err(|error| ServiceError::Nowhere {
+                            missing: Box::new(missing),
+                            also: AlsoLookedFor {
+                                variable: kind.external_variable(),
+                                containers: error.to_string(),
+                            },
+                        })
+                    }
+                    found => found,
+                }
+            }
+        }
+    }
+
+    /// Why a case cannot have what it wants, where that is no error: somebody else's server is not its to use so.
+    pub(crate) fn lack<'a>(&self, wants: impl IntoIterator<Item = &'a Want>) -> Option<String> {
+        wants.into_iter().find_map(|want| {
+            // A server that cannot be had is the case's to report.
+            let external = match self.backend(want.kind) {
+                Backend::External | Backend::Auto => self.external(want.kind).ok()??,
+                Backend::Process | Backend::Docker => return None,
+            };
+            external.refuse(want).map(|refusal| refusal.to_string())
+        })
+    }
+
+    fn backend(&self, kind: &dyn Kind) -> Backend {
+        let section = self.config.of(kind.name());
+        self.asked.or(section.and_then(|section| section.backend)).unwrap_or(self.config.backend)
+    }
+
+    fn external(&self, kind: &dyn Kind) -> Result<Option<External>, ServiceError> {
+        External::of(kind, self.config.of(kind.name()))
+    }
+
+    fn process(&self, kind: &dyn Kind) -> Result<Origin, ServiceError> {
+        let named = self.config.of(kind.name()).and_then(|section| section.program.as_deref());
+        let process = kind.process(named)?;
+        Ok(Origin::Started(ServerSpec {
+            name: kind.server().into(),
+            source: Source::Process(process),
+        }))
+    }
+}
+
+/// A container of the service.
+fn container(_kind: &dyn Kind) -> Result<Origin, ServiceError> {
+    Err(ServiceError::NoContainers)
+}
