@@ -4,10 +4,12 @@
 //! has an environment variable of the same meaning; a flag wins over its variable.
 
 use std::env;
+use std::io;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anstream::{AutoStream, ColorChoice};
 use clap::{Parser, ValueEnum};
 use libtest_mimic::{ColorSetting, FormatSetting};
 
@@ -318,6 +320,13 @@ impl Options {
 
     pub(crate) fn print_color(&self) -> ColorSetting {
         match self.color {
+            // What it prints may go through a pipe on its way to the terminal.
+            None | Some(Color::Auto) if self.logfile.is_none() => {
+                match AutoStream::choice(&io::stdout()) {
+                    ColorChoice::Never => ColorSetting::Never,
+                    _ => ColorSetting::Always,
+                }
+            }
             None | Some(Color::Auto) => ColorSetting::Auto,
             Some(Color::Always) => ColorSetting::Always,
             Some(Color::Never) => ColorSetting::Never,

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::{Arguments, Completion, Conclusion, Failed, Trial};
+use libtest_mimic::{Arguments, Completion, Conclusion, Failed, FormatSetting, Trial};
 
 use crate::args::{Format, Options};
 use crate::case::{Case, Registry, policy};
@@ -181,7 +181,12 @@ fn execute(
     let crowd = Crowd::of(&plan, &place);
     let board: Arc<Board> = Arc::default();
     // Nextest and a debugger show themselves what runs, and what a lone case prints is not to be mixed with it.
-    let telling = if alone || under_nextest() { Telling::Waits } else { Telling::All };
+    let telling = if alone || under_nextest() {
+        Telling::Waits
+    } else {
+        let is_captured = matches!(&place, Place::Workers(command) if command.capture);
+        Telling::of_this_process(options.print_format() == FormatSetting::Pretty, is_captured)
+    };
     let runner = Runner::new(RunnerOptions {
         slots,
         place,
@@ -214,6 +219,7 @@ fn execute(
         require_gpus: options.require_gpus,
         lifecycle: selection.lifecycle(),
     });
+    let running = plan.running().count();
     let trials = plan.cases.into_iter().map(|planned| run.trial(planned)).collect();
     let arguments = Arguments {
         skip: vec![DESELECTED.into()],
@@ -226,7 +232,7 @@ fn execute(
     if !alone && let Err(error) = interrupt::listen() {
         eprintln!("dynamo-test: signals end the run without a report: {error}");
     }
-    let progress = Progress::start(board, &config.progress, telling);
+    let progress = Progress::start(board, running, &config.progress, telling);
     let conclusion = libtest_mimic::run(&arguments, trials);
     drop(progress);
     run.finish(&conclusion, started.elapsed(), options.format == Some(Format::Json))

@@ -66,7 +66,8 @@ impl Stopwatch {
     }
 }
 
-fn suspended() -> Duration {
+/// How long the run was suspended so far.
+pub(crate) fn suspended() -> Duration {
     *SUSPENDED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

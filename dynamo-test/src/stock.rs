@@ -104,7 +104,8 @@ impl Stock {
             })
         };
         // The stock harness says itself what runs long.
-        let progress = Progress::start(Arc::clone(&board), &config.progress, Telling::Waits);
+        let progress =
+            Progress::start(Arc::clone(&board), cases.len(), &config.progress, Telling::Waits);
         Ok(Self {
             plan: Plan::new(cases, &selection, |case| lack(case, &origins)),
             strict: options.strict,

@@ -1,5 +1,7 @@
 //! What is told while a run goes on.
 
+mod watched;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -8,6 +10,7 @@ use dynamo_test::prelude::*;
 use nvml_stand_in::Machine;
 
 use crate::gpus::GpuMachine;
+use watched::Watched;
 
 suite!(integration, premerge);
 
@@ -98,4 +101,71 @@ fn who_has_the_turn_is_told_of_a_case_that_waits_for_its_serial_group(machine: G
     }
     machine.let_go_at("let_go");
     assert!(holder.wait().unwrap().success());
+}
+
+#[dynamo_test]
+fn a_terminal_shows_below_what_is_printed_what_runs_and_what_waits(machine: GpuMachine) {
+    machine.becomes(&Machine::of(1));
+    let mut holder = machine.command(&["--exact", "holding::one"]).spawn().unwrap();
+    machine.wait_at("held");
+    let mut watched = Watched::start(machine.command(&["holding::narrow", "holding::tells"]));
+    machine.wait_at("meeting");
+    let who = format!("holding::one (acceptance --bin gpus, process {})", holder.id());
+    watched.see(&format!("holding::narrow waits for 1 GPU; GPU 0: leased to {who} for "));
+    watched.see("1 of 2 cases done in ");
+    let screen = watched.screen();
+    let lines: Vec<&str> = screen.lines().collect();
+    let tells = "test holding::tells_without_gpus ... ok";
+    assert_eq!(lines[..3], ["", "running 2 tests", tells], "{screen}");
+    assert!(lines[3].ends_with("s, 0 running, 1 waiting"), "{screen}");
+    machine.let_go_at("let_go");
+    assert!(holder.wait().unwrap().success());
+    let screen = watched.end();
+    let printed: Vec<&str> = screen.lines().take(4).collect();
+    let narrow = "test holding::narrow             ... ok";
+    assert_eq!(printed, ["", "running 2 tests", tells, narrow], "{screen}");
+    assert!(!screen.contains("waiting") && !screen.contains("cases done"), "{screen}");
+}
+
+#[dynamo_test]
+fn what_goes_into_a_pipe_holds_nothing_of_what_the_terminal_shows(machine: GpuMachine) {
+    let mut watched = Watched::start_with_pipe(machine.command(&["holding::one"]));
+    machine.wait_at("held");
+    watched.see("0 of 1 cases done");
+    machine.let_go_at("let_go");
+    let mut printed = String::new();
+    watched.stdout().read_to_string(&mut printed).unwrap();
+    assert!(printed.starts_with("\nrunning 1 test\ntest holding::one ... ok\n"), "{printed}");
+    assert!(!printed.contains('\u{1b}') && !printed.contains("cases done"), "{printed}");
+    assert_eq!(watched.end(), "", "the view is gone");
+}
+
+#[dynamo_test]
+fn a_terminal_that_cannot_show_it_gets_lines(machine: GpuMachine) {
+    let config = machine.crates.path("dynamo-test.toml");
+    fs::write(&config, "[progress]\nlong = \"1 ms\"").unwrap();
+    for (terminal, flag) in [("dumb", "--test-threads=1"), ("xterm", "--no-capture")] {
+        let mut command = machine.command(&["holding::one", flag, "--config"]);
+        command.arg(&config).env("TERM", terminal);
+        let mut watched = Watched::start(command);
+        machine.wait_at("held");
+        watched.see("dynamo-test: holding::one has been running for 0s");
+        machine.let_go_at("let_go");
+        let screen = watched.end();
+        assert!(screen.contains("1 passed"), "{screen}");
+        assert!(!screen.contains("cases done"), "{screen}");
+    }
+}
+
+#[dynamo_test]
+fn what_is_printed_keeps_its_colours_on_a_terminal(machine: GpuMachine) {
+    let printed = |colour: Option<&str>| {
+        let mut command = machine.command(&["environment::without"]);
+        command.env_remove("NO_COLOR").envs(colour.map(|value| ("NO_COLOR", value)));
+        let mut watched = Watched::start(command);
+        watched.see("1 passed");
+        watched.bytes()
+    };
+    assert!(printed(None).contains("... \u{1b}[32mok\u{1b}[0m"));
+    assert!(!printed(Some("1")).contains("\u{1b}[32m"));
 }

@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::waits::Wait;
 use crate::process_groups::Stopwatch;
 
-/// The cases of a run that are under way.
+/// The cases of a run that are under way, and how many have ended.
 #[derive(Default)]
 pub(crate) struct Board(Mutex<Cases>);
 
 #[derive(Default)]
 struct Cases {
+    ended: usize,
     next: u64,
     /// The one that came first at the beginning.
     under_way: BTreeMap<u64, UnderWay>,
@@ -54,6 +55,11 @@ impl Board {
         Entry { board: Arc::clone(self), number }
     }
 
+    /// How many cases have ended.
+    pub(crate) fn ended(&self) -> usize {
+        self.cases().ended
+    }
+
     /// The cases that are under way, the one that came first at the beginning.
     pub(crate) fn under_way(&self) -> Vec<(u64, UnderWay)> {
         let cases = self.cases();
@@ -86,6 +92,8 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.board.cases().under_way.remove(&self.number);
+        let mut cases = self.board.cases();
+        cases.under_way.remove(&self.number);
+        cases.ended += 1;
     }
 }
