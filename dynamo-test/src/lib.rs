@@ -146,7 +146,10 @@ pub use fixture::Etcd;
 pub use fixture::Nats;
 #[doc(hidden)]
 pub use fixture::Needs;
-pub use fixture::{Argument, CaseContext, Fixture, FixtureError, Seed, TempDir, TestInfo, Verdict};
+pub use fixture::{
+    Argument, CaseContext, Fixture, FixtureError, Leased, Program, Seed, Service, TempDir,
+    TestInfo, Verdict,
+};
 #[cfg(feature = "gpu")]
 pub use fixture::{Gpu, Gpus};
 pub use marker::{Category, Marker};
@@ -160,7 +163,8 @@ pub mod prelude {
     #[cfg(feature = "nats")]
     pub use crate::Nats;
     pub use crate::{
-        CaseContext, Fixture, FixtureError, Seed, TempDir, TestInfo, Verdict, dynamo_test, suite,
+        CaseContext, Fixture, FixtureError, Leased, Seed, Service, TempDir, TestInfo, Verdict,
+        dynamo_test, suite,
     };
 }
 

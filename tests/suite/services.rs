@@ -1,6 +1,7 @@
 //! NATS and etcd: clean, exclusive, and with an error that says what is wrong where they cannot be had.
 
 mod external;
+mod own;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -49,7 +50,7 @@ fn a_fixture_of_the_user_s_own_is_built_on_them(crates: FixtureCrates) {
     assert_eq!(ran.code, Some(0), "{}", ran.stdout);
 }
 
-/// Writes a program that stands in for nats-server.
+/// Writes a program that stands in for a server.
 fn program(crates: &FixtureCrates, text: &str, mode: u32) -> PathBuf {
     let path = crates.path("nats-server");
     fs::write(&path, text).unwrap();

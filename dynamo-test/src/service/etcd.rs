@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::ServiceError;
 use super::grpc::{self, Message};
-use super::kind::{Kind, Located};
+use super::kind::{ExternalNames, Kind, Located, Unready};
 use super::locate::Program;
 use super::spec::{Port, ProcessSpec};
 
@@ -60,12 +60,13 @@ impl Kind for EtcdServer {
         PROGRAM.name
     }
 
-    fn external_variable(&self) -> String {
-        "DYNAMO_TEST_ETCD_ENDPOINTS".into()
-    }
-
-    fn default_port(&self) -> u16 {
-        2379
+    fn external(&self) -> Option<ExternalNames> {
+        Some(ExternalNames {
+            variable: "DYNAMO_TEST_ETCD_ENDPOINTS",
+            default_port: 2379,
+            credentials: None,
+            ca_certificate: None,
+        })
     }
 
     fn process(&self, named: Option<&Path>) -> Result<ProcessSpec, ServiceError> {
@@ -91,7 +92,7 @@ impl Kind for EtcdServer {
         format!("http://{authority}")
     }
 
-    fn check(&self, _server: &Located<'_>, _within: Duration) -> Result<(), ServiceError> {
+    fn check(&self, _server: &Located<'_>, _within: Duration) -> Result<(), Unready> {
         // It serves once it says where, and every version does.
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::ServiceError;
-use super::kind::{Kind, Want};
+use super::kind::{ExternalNames, Want};
 use super::run::lock_exclusively;
 use super::spec::Mode;
 use crate::config::ServiceSection;
@@ -36,26 +36,24 @@ pub(super) struct External {
 impl External {
     /// The server that the environment or the configuration names.
     pub(super) fn of(
-        kind: &dyn Kind,
+        service: &'static str,
+        names: &ExternalNames,
         section: Option<&ServiceSection>,
     ) -> Result<Option<Self>, ServiceError> {
         let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
-        let named = variable(&kind.external_variable());
+        let named = variable(names.variable);
         let Some(url) = named.or_else(|| section?.url.clone()) else { return Ok(None) };
-        let authority = authority(&url, kind.default_port()).ok_or_else(|| {
-            ServiceError::NotAnAddress { service: kind.name(), variable: kind.external_variable() }
-        })?;
-        let file = |what: &str| {
-            let name = format!("DYNAMO_TEST_{}_{what}", kind.name().to_uppercase());
-            variable(&name).map(PathBuf::from)
+        let Some(authority) = authority(&url, names.default_port) else {
+            return Err(ServiceError::NotAnAddress { service, variable: names.variable });
         };
+        let file = |name: Option<&str>| name.and_then(variable).map(PathBuf::from);
         Ok(Some(Self {
-            service: kind.name(),
+            service,
             url,
             authority,
             may_be_wiped: section.is_some_and(|section| section.external.wipe),
-            credentials: file("CREDS"),
-            ca_certificate: file("CA"),
+            credentials: file(names.credentials),
+            ca_certificate: file(names.ca_certificate),
         }))
     }
 

@@ -19,22 +19,44 @@ pub(crate) trait Kind: Sync {
     /// What it takes to start a server as a process: by the program that was named, or else by the one that is found.
     fn process(&self, named: Option<&Path>) -> Result<ProcessSpec, ServiceError>;
 
-    /// The variable that names a server that runs already.
-    fn external_variable(&self) -> String {
-        format!("DYNAMO_TEST_{}_URL", self.name().to_uppercase())
+    /// How somebody else's server is named; none if there is only what the harness starts.
+    fn external(&self) -> Option<ExternalNames> {
+        None
     }
-
-    /// Where such a server listens if its address does not say.
-    fn default_port(&self) -> u16;
 
     /// The address that clients are given of a server that listens on `authority` (`host:port`).
     fn url(&self, authority: &str) -> String;
 
-    /// Waits until a server that was just started is ready for use, and sees whether it is of use at all.
-    fn check(&self, server: &Located<'_>, within: Duration) -> Result<(), ServiceError>;
+    /// Sees whether a server that was just started is ready for use; it is asked again if it is not.
+    fn check(&self, server: &Located<'_>, within: Duration) -> Result<(), Unready>;
 
     /// Removes everything that earlier cases left in a server; the error says what is in the way.
     fn wipe(&self, server: &Located<'_>, within: Duration) -> Result<(), String>;
+}
+
+/// Why a server is not ready for use.
+#[derive(Debug)]
+pub(crate) enum Unready {
+    /// It may be a little later.
+    NotYet(String),
+    /// It never will be, nor any other like it.
+    #[cfg_attr(
+        not(feature = "nats"),
+        allow(dead_code, reason = "only NATS is refused for its version")
+    )]
+    Never(ServiceError),
+}
+
+/// How somebody else's server is named.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ExternalNames {
+    /// The variable that holds its address.
+    pub(crate) variable: &'static str,
+    /// Where it listens if its address does not say.
+    pub(crate) default_port: u16,
+    /// The variables that name files which its clients need.
+    pub(crate) credentials: Option<&'static str>,
+    pub(crate) ca_certificate: Option<&'static str>,
 }
 
 /// A server, as it is reached.

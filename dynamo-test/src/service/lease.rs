@@ -10,14 +10,21 @@ use serde::{Deserialize, Serialize};
 use super::ServiceError;
 use super::client::{Client, Supervision};
 use super::external::{External, Lock};
-use super::kind::{Located, Want};
+use super::kind::{Located, Unready, Want};
 use super::origin::{Origin, Origins};
 use super::spec::{Mode, ServerSpec};
 use super::tail::Tail;
-use super::wire::{Answer, Leased, Request, Status, Wanted};
+use super::wire::{Answer, Leased, Request, ServerError, Status, Wanted};
+use crate::process_groups::Stopwatch;
 
 /// How long a server may take to show whether it is well.
 const FAULT_WITHIN: Duration = Duration::from_secs(1);
+
+/// How often a server that starts is asked whether it is ready.
+const ASK_EVERY: Duration = Duration::from_millis(2);
+
+/// How many servers are started where one after the other ends at once: somebody else may have taken its port.
+const STARTS: usize = 3;
 
 /// How a run comes to its servers.
 pub(crate) struct ServiceOptions {
@@ -125,6 +132,7 @@ impl Services {
         let name = spec.name.clone();
         let wanted = self.wanted(want, spec);
         let mut client = self.supervision.connect()?;
+        let mut starts = 0;
         loop {
             let leased = client.lease(wanted.clone())?;
             let fresh = leased.fresh;
@@ -142,6 +150,13 @@ impl Services {
             let Holding::Started { client: held, .. } = &lease.holding else { return Ok(lease) };
             match prepared {
                 Ok(()) => return Ok(lease),
+                Err(ServiceError::Server(ServerError::EndedEarly { .. }))
+                    if starts + 1 < STARTS =>
+                {
+                    starts += 1;
+                    lock(held).ask(&Request::Discard)?;
+                    client = self.supervision.connect()?;
+                }
                 // It, and all that would be started like it.
                 Err(error) if fresh => {
                     let _ = lock(held).ask(&Request::Condemn { reason: error.to_string() });
@@ -222,13 +237,36 @@ impl Lease {
     /// Makes the server ready for a case.
     fn prepare(&self, fresh: bool) -> Result<(), ServiceError> {
         if fresh {
-            self.want.kind.check(&self.located(), self.within)?;
+            self.wait_until_ready()?;
         }
         // What others have in a shared server is theirs.
         if fresh || self.want.mode == Mode::Exclusive {
             self.wipe(self.within)?;
         }
         Ok(())
+    }
+
+    /// Asks whether the server is ready for use until it is, has ended, or has had its time.
+    fn wait_until_ready(&self) -> Result<(), ServiceError> {
+        let waited = Stopwatch::start();
+        loop {
+            let left = self.within.saturating_sub(waited.elapsed());
+            let reason = match self.want.kind.check(&self.located(), left) {
+                Ok(()) => return Ok(()),
+                Err(Unready::Never(error)) => return Err(error),
+                Err(Unready::NotYet(reason)) => reason,
+            };
+            // The wait between two questions ends early where the server does.
+            let Some(status) = self.status(ASK_EVERY).transpose()? else { return Ok(()) };
+            let Holding::Started { name, .. } = &self.holding else { return Ok(()) };
+            let (name, tail) = (name.clone(), status.tail);
+            if let Some(status) = status.ended {
+                return Err(ServerError::EndedEarly { name, status, tail }.into());
+            }
+            if waited.elapsed() >= self.within {
+                return Err(ServiceError::NotUsable { name, within: self.within, reason, tail });
+            }
+        }
     }
 
     fn wipe(&self, within: Duration) -> Result<(), ServiceError> {

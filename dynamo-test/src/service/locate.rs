@@ -16,25 +16,36 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// Looks where the variable says, else the configuration, else in PATH. What is named is taken as it is: whether it
-    /// runs is seen when it is started.
+    /// Looks where the variable says, else the configuration, else in PATH.
     pub(super) fn locate(&self, configured: Option<&Path>) -> Result<PathBuf, ServiceError> {
-        let variable = env::var_os(self.variable).filter(|value| !value.is_empty());
-        if let Some(named) = variable.map(PathBuf::from).or(configured.map(Into::into)) {
-            return Ok(absolute(named));
+        match (named_by(self.variable), configured) {
+            (None, Some(configured)) => Ok(absolute(configured.into())),
+            _ => locate(self.name, self.variable, self.install),
         }
-        env::var_os("PATH")
-            .iter()
-            .flat_map(env::split_paths)
-            .map(|folder| folder.join(self.name))
-            .find(|candidate| is_executable(candidate))
-            .map(absolute)
-            .ok_or(ServiceError::NotFound {
-                program: self.name,
-                variable: self.variable,
-                install: self.install,
-            })
     }
+}
+
+/// Looks where a variable says, else in PATH. What the variable names is taken as it is: whether it runs is seen when
+/// it is started.
+pub(crate) fn locate(
+    name: &'static str,
+    variable: &str,
+    install: &'static str,
+) -> Result<PathBuf, ServiceError> {
+    if let Some(named) = named_by(variable) {
+        return Ok(absolute(named));
+    }
+    env::var_os("PATH")
+        .iter()
+        .flat_map(env::split_paths)
+        .map(|folder| folder.join(name))
+        .find(|candidate| is_executable(candidate))
+        .map(absolute)
+        .ok_or_else(|| ServiceError::NotFound { program: name, variable: variable.into(), install })
+}
+
+fn named_by(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).filter(|value| !value.is_empty()).map(Into::into)
 }
 
 /// A server starts in a folder of its own.

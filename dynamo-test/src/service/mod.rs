@@ -29,17 +29,19 @@ mod tail;
 mod wire;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub(crate) use client::suspend;
 #[cfg(feature = "etcd")]
 pub(crate) use etcd::EtcdServer;
-pub(crate) use kind::Want;
+pub(crate) use kind::{Kind, Located, Unready, Want};
 pub(crate) use lease::{Granted, Lease, ServiceOptions, Services};
+pub(crate) use locate::locate;
 #[cfg(feature = "nats")]
 pub(crate) use nats::NatsServer;
 pub(crate) use origin::{Backend, Origins};
 pub(crate) use run::CONTROLLER_VARIABLE;
-pub(crate) use spec::Mode;
+pub(crate) use spec::{Mode, Port, ProcessSpec};
 
 use origin::AlsoLookedFor;
 use tail::Tail;
@@ -51,7 +53,7 @@ pub(crate) enum ServiceError {
     #[error(
         "no {program} found (looked in PATH and ${variable}): {install}, or name the program in ${variable}"
     )]
-    NotFound { program: &'static str, variable: &'static str, install: &'static str },
+    NotFound { program: &'static str, variable: String, install: &'static str },
     #[error("{missing}; {also}")]
     Nowhere { missing: Box<Self>, also: AlsoLookedFor },
     #[error(
@@ -59,9 +61,9 @@ pub(crate) enum ServiceError {
     )]
     NoContainers,
     #[error("--services external, but no server is named for {service}: set ${variable}")]
-    NotNamed { service: &'static str, variable: String },
+    NotNamed { service: &'static str, variable: &'static str },
     #[error("${variable}, or `url` under [services.{service}], is no address of a server")]
-    NotAnAddress { service: &'static str, variable: String },
+    NotAnAddress { service: &'static str, variable: &'static str },
     #[error("the external {service} at {authority} cannot be reached: {error}")]
     NotReached { service: &'static str, authority: String, error: String },
     #[error(
@@ -88,6 +90,10 @@ pub(crate) enum ServiceError {
     #[cfg(feature = "nats")]
     #[error("{name} is version {found}, {needed} or newer is needed: {install}")]
     TooOld { name: &'static str, found: String, needed: &'static str, install: &'static str },
+    #[error(
+        "{name} was not ready for use within {} s: {reason}; its last lines:\n{tail}", within.as_secs_f64()
+    )]
+    NotUsable { name: String, within: Duration, reason: String, tail: Tail },
     #[error("{name} could not be wiped: {reason}; its last lines:\n{tail}")]
     NotWiped { name: String, reason: String, tail: Tail },
     #[error("the external {service} at {authority} could not be wiped: {reason}")]

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::ServiceError;
-use super::kind::{Kind, Located};
+use super::kind::{ExternalNames, Kind, Located, Unready};
 use super::locate::Program;
 use super::spec::{Port, ProcessSpec};
 
@@ -41,8 +41,13 @@ impl Kind for NatsServer {
         PROGRAM.name
     }
 
-    fn default_port(&self) -> u16 {
-        4222
+    fn external(&self) -> Option<ExternalNames> {
+        Some(ExternalNames {
+            variable: "DYNAMO_TEST_NATS_URL",
+            default_port: 4222,
+            credentials: Some("DYNAMO_TEST_NATS_CREDS"),
+            ca_certificate: Some("DYNAMO_TEST_NATS_CA"),
+        })
     }
 
     fn process(&self, named: Option<&Path>) -> Result<ProcessSpec, ServiceError> {
@@ -66,17 +71,18 @@ impl Kind for NatsServer {
         format!("nats://{authority}")
     }
 
-    fn check(&self, server: &Located<'_>, within: Duration) -> Result<(), ServiceError> {
-        let connection = Connection::open(server, within);
-        match connection {
-            Ok(connection) if is_too_old(&connection.version) => Err(ServiceError::TooOld {
-                name: PROGRAM.name,
-                found: connection.version,
-                needed: "2.10",
-                install: PROGRAM.install,
-            }),
-            // What is in the way of a connection is in the way of a wipe, too, which says so.
-            _ => Ok(()),
+    fn check(&self, server: &Located<'_>, within: Duration) -> Result<(), Unready> {
+        match Connection::open(server, within) {
+            Ok(connection) if is_too_old(&connection.version) => {
+                Err(Unready::Never(ServiceError::TooOld {
+                    name: PROGRAM.name,
+                    found: connection.version,
+                    needed: "2.10",
+                    install: PROGRAM.install,
+                }))
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(Unready::NotYet(error.to_string())),
         }
     }
 

@@ -53,7 +53,7 @@ pub(super) enum Origin {
 #[derive(Clone, Debug)]
 pub(crate) struct AlsoLookedFor {
     /// Would name an external server.
-    variable: String,
+    variable: &'static str,
     /// What is in the way of containers.
     containers: String,
 }
@@ -79,7 +79,7 @@ impl Origins {
                 Some(external) => Ok(Origin::External(external)),
                 None => Err(ServiceError::NotNamed {
                     service: kind.name(),
-                    variable: kind.external_variable(),
+                    variable: external_variable(kind),
                 }),
             },
             Backend::Auto => {
@@ -91,7 +91,7 @@ impl Origins {
                         container(kind).map_err(|error| ServiceError::Nowhere {
                             missing: Box::new(missing),
                             also: AlsoLookedFor {
-                                variable: kind.external_variable(),
+                                variable: external_variable(kind),
                                 containers: error.to_string(),
                             },
                         })
@@ -115,12 +115,18 @@ impl Origins {
     }
 
     fn backend(&self, kind: &dyn Kind) -> Backend {
+        if kind.external().is_none() {
+            return Backend::Process;
+        }
         let section = self.config.of(kind.name());
         self.asked.or(section.and_then(|section| section.backend)).unwrap_or(self.config.backend)
     }
 
     fn external(&self, kind: &dyn Kind) -> Result<Option<External>, ServiceError> {
-        External::of(kind, self.config.of(kind.name()))
+        match kind.external() {
+            Some(names) => External::of(kind.name(), &names, self.config.of(kind.name())),
+            None => Ok(None),
+        }
     }
 
     fn process(&self, kind: &dyn Kind) -> Result<Origin, ServiceError> {
@@ -131,6 +137,10 @@ impl Origins {
             source: Source::Process(process),
         }))
     }
+}
+
+fn external_variable(kind: &dyn Kind) -> &'static str {
+    kind.external().map_or("", |names| names.variable)
 }
 
 /// A container of the service.
