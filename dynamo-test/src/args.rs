@@ -28,6 +28,7 @@ Environment:
   DYNAMO_TEST_GPUS, DYNAMO_TEST_MAX_VRAM, DYNAMO_TEST_STRICT=1, DYNAMO_TEST_SEED and RUST_TEST_THREADS mean what the
   flags mean; so do DYNAMO_TEST_TIMEOUT and DYNAMO_TEST_CONFIG. A flag wins.
   DYNAMO_TEST_NATS_SERVER, DYNAMO_TEST_ETCD  the server programs, where they are not in PATH
+  DYNAMO_TEST_NATS_IMAGE, DYNAMO_TEST_ETCD_IMAGE  the images, where servers are containers
   DYNAMO_TEST_SERVICES                       means --services
   DYNAMO_TEST_NATS_URL, DYNAMO_TEST_ETCD_ENDPOINTS  servers that run already
   DYNAMO_TEST_NATS_CREDS, DYNAMO_TEST_NATS_CA       files for clients of such a NATS

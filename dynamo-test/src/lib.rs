@@ -42,6 +42,7 @@
 //! |---|---|---|
 //! | `nats` | yes | the [`Nats`] fixture |
 //! | `etcd` | yes | the [`Etcd`] fixture |
+//! | `containers` | no | `--services docker`: the servers in containers; brings some 150 crates |
 //! | `gpu` | no | `gpus = N` and the [`Gpus`] fixture: NVIDIA GPUs, leased to cases; on Linux |
 
 // The attribute's output names the crate, also in the crate's own tests.

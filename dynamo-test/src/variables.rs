@@ -4,12 +4,13 @@ use std::ffi::OsString;
 use std::fmt;
 
 /// All of them.
-const ALL: [&str; 24] = [
+const ALL: [&str; 26] = [
     "DYNAMO_TEST_CONFIG",
     "DYNAMO_TEST_CONTROLLER",
     "DYNAMO_TEST_DIR",
     "DYNAMO_TEST_ETCD",
     "DYNAMO_TEST_ETCD_ENDPOINTS",
+    "DYNAMO_TEST_ETCD_IMAGE",
     "DYNAMO_TEST_GPUS",
     "DYNAMO_TEST_GPU_LEASES",
     "DYNAMO_TEST_GPU_RESERVE_AFTER",
@@ -19,6 +20,7 @@ const ALL: [&str; 24] = [
     "DYNAMO_TEST_MAX_VRAM",
     "DYNAMO_TEST_NATS_CA",
     "DYNAMO_TEST_NATS_CREDS",
+    "DYNAMO_TEST_NATS_IMAGE",
     "DYNAMO_TEST_NATS_SERVER",
     "DYNAMO_TEST_NATS_URL",
     "DYNAMO_TEST_NVML_LIBRARY",

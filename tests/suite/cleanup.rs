@@ -14,7 +14,7 @@ suite!(integration, premerge);
 
 /// What a fixture crate announces once its servers are up, it is in the middle of the case, and the case has a
 /// folder.
-const ANNOUNCE: &str = "ACCEPTANCE_ANNOUNCE";
+pub(crate) const ANNOUNCE: &str = "ACCEPTANCE_ANNOUNCE";
 
 /// How long a condition may take; a bound for a failure, never reached by a success.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -29,7 +29,7 @@ pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// The processes that inherited the announcement's path, which is unique to the test, by their command.
-fn processes(announcement: &Path) -> HashMap<String, u32> {
+pub(crate) fn processes(announcement: &Path) -> HashMap<String, u32> {
     let variable = format!("{ANNOUNCE}={}", announcement.display());
     let entries = fs::read_dir("/proc").unwrap().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
@@ -61,7 +61,7 @@ fn start(crates: &FixtureCrates, arguments: &[&str]) -> (Child, std::path::PathB
     (run, announcement)
 }
 
-fn signal(name: &str, pid: u32) {
+pub(crate) fn signal(name: &str, pid: u32) {
     let kill = std::process::Command::new("kill").args(["-s", name, &pid.to_string()]).status();
     assert!(kill.unwrap().success(), "kill -s {name} {pid}");
 }

@@ -58,12 +58,7 @@ impl FixtureCrates {
 
     /// Runs a command to its end.
     pub(crate) fn finish(command: &mut Command) -> Ran {
-        let Output { status, stdout, stderr } = command.output().expect("the fixture crate starts");
-        Ran {
-            code: status.code(),
-            stdout: String::from_utf8_lossy(&stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&stderr).into_owned(),
-        }
+        command.output().expect("the fixture crate starts").into()
     }
 
     /// A path for a file of the test's own.
@@ -90,6 +85,16 @@ impl FixtureCrates {
     /// What is left in the temporary folder.
     pub(crate) fn leftovers(&self) -> Vec<PathBuf> {
         entries(&self.temp())
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(Output { status, stdout, stderr }: Output) -> Self {
+        Self {
+            code: status.code(),
+            stdout: String::from_utf8_lossy(&stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod fixture_crate;
 mod cleanup;
 mod command_line;
 mod configuration;
+mod containers;
 mod gpus;
 mod in_process;
 mod macro_errors;

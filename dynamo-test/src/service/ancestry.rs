@@ -35,6 +35,10 @@ fn read(pid: u32) -> Option<(Process, u32)> {
     let (head, rest) = stat.rsplit_once(") ")?;
     let (_, name) = head.split_once(" (")?;
     let words: Vec<&str> = rest.split(' ').collect();
+    // It has ended, but its parent has not been told: nobody else need wait for that.
+    if matches!(words.first(), Some(&("Z" | "X"))) {
+        return None;
+    }
     let process = Process { pid, started: words.get(19)?.parse().ok()?, name: name.into() };
     Some((process, words.get(1)?.parse().ok()?))
 }

@@ -246,7 +246,8 @@ fn supervisors() -> MutexGuard<'static, Vec<PathBuf>> {
 /// What the supervisors that understand us have in their names: the library's version, its wire's, and what they can
 /// start.
 fn tag() -> String {
-    format!("{}.{}", env!("CARGO_PKG_VERSION"), wire::VERSION)
+    let containers = if cfg!(feature = "containers") { "c" } else { "" };
+    format!("{}.{}{containers}", env!("CARGO_PKG_VERSION"), wire::VERSION)
 }
 
 /// The address of the socket in a folder, and what must stay open while it is used: a longer path than fits is

@@ -7,6 +7,8 @@ use super::ServiceError;
 use super::grpc::{self, Message};
 use super::kind::{ExternalNames, Kind, Located, Unready};
 use super::locate::Program;
+#[cfg(feature = "containers")]
+use super::spec::ContainerSpec;
 use super::spec::{Port, ProcessSpec};
 
 const PROGRAM: Program = Program {
@@ -15,8 +17,7 @@ const PROGRAM: Program = Program {
     install: "install it (`apt-get install etcd-server`, `brew install etcd`, or https://etcd.io/docs/latest/install)",
 };
 
-/// One member on a port that it chooses, tuned to elect itself in tens of milliseconds instead of a second. The
-/// JSON gateway is off because it dials the configured port, which is 0.
+/// One member on a port that it chooses.
 const ARGUMENTS: &[&str] = &[
     "--data-dir",
     "d",
@@ -31,11 +32,34 @@ const ARGUMENTS: &[&str] = &[
     "unix://p:0",
     "--initial-cluster",
     "default=unix://p:0",
+];
+
+/// One member that has all ports to itself. The image has no entry point, so the program comes first.
+#[cfg(feature = "containers")]
+const IN_A_CONTAINER: &[&str] = &[
+    "etcd",
+    "--data-dir",
+    "/tmp/dynamo-test",
+    "--listen-client-urls",
+    "http://0.0.0.0:2379",
+    "--advertise-client-urls",
+    "http://127.0.0.1:2379",
+    "--listen-peer-urls",
+    "http://127.0.0.1:2380",
+    "--initial-advertise-peer-urls",
+    "http://127.0.0.1:2380",
+    "--initial-cluster",
+    "default=http://127.0.0.1:2380",
+];
+
+/// Has it elect itself in tens of milliseconds instead of a second.
+const TUNING: &[&str] = &[
     "--unsafe-no-fsync",
     "--heartbeat-interval",
     "10",
     "--election-timeout",
     "50",
+    // The JSON gateway would dial the configured port, which may be 0.
     "--enable-grpc-gateway=false",
     "--logger",
     "zap",
@@ -75,7 +99,7 @@ impl Kind for EtcdServer {
         let kept = std::env::var(unsupported).ok().map(|value| (unsupported.into(), value));
         Ok(ProcessSpec {
             program: PROGRAM.locate(named)?,
-            arguments: ARGUMENTS.iter().map(|argument| (*argument).into()).collect(),
+            arguments: ARGUMENTS.iter().chain(TUNING).map(|argument| (*argument).into()).collect(),
             // It takes every flag from a variable, too, and the user's shell may hold some for another server.
             without: vec!["ETCD_".into()],
             environment: kept.into_iter().collect(),
@@ -88,13 +112,30 @@ impl Kind for EtcdServer {
         })
     }
 
+    #[cfg(feature = "containers")]
+    fn container(&self) -> Option<ContainerSpec> {
+        let command = IN_A_CONTAINER.iter().chain(TUNING);
+        Some(ContainerSpec {
+            image: "quay.io/coreos/etcd:v3.5.21".into(),
+            variable: self.image_variable(),
+            command: command.map(|word| (*word).into()).collect(),
+            environment: Vec::new(),
+            port: 2379,
+        })
+    }
+
     fn url(&self, authority: &str) -> String {
         format!("http://{authority}")
     }
 
-    fn check(&self, _server: &Located<'_>, _within: Duration) -> Result<(), Unready> {
-        // It serves once it says where, and every version does.
-        Ok(())
+    /// Reads a key, as `etcdctl endpoint health` does: that takes a leader.
+    fn check(&self, server: &Located<'_>, within: Duration) -> Result<(), Unready> {
+        let read = grpc::converse(server.authority, within, async |mut channel| {
+            // RangeRequest.key = 1
+            let key = Message::default().with_bytes(1, b"health");
+            channel.call("/etcdserverpb.KV/Range", key).await
+        });
+        read.map(drop).map_err(Unready::NotYet)
     }
 
     /// Revokes every lease and deletes every key.

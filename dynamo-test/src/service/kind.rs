@@ -3,6 +3,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::ServiceError;
+#[cfg(feature = "containers")]
+use super::spec::ContainerSpec;
 use super::spec::{Mode, ProcessSpec};
 
 /// What is known of a service: how a server is started, and how one is used.
@@ -18,6 +20,18 @@ pub(crate) trait Kind: Sync {
 
     /// What it takes to start a server as a process: by the program that was named, or else by the one that is found.
     fn process(&self, named: Option<&Path>) -> Result<ProcessSpec, ServiceError>;
+
+    /// What it takes to start a server in a container of the official image, if the service can be had so.
+    #[cfg(feature = "containers")]
+    fn container(&self) -> Option<ContainerSpec> {
+        None
+    }
+
+    /// The variable that names another image.
+    #[cfg(feature = "containers")]
+    fn image_variable(&self) -> String {
+        format!("DYNAMO_TEST_{}_IMAGE", self.name().to_uppercase())
+    }
 
     /// How somebody else's server is named; none if there is only what the harness starts.
     fn external(&self) -> Option<ExternalNames> {

@@ -56,10 +56,16 @@ pub(crate) enum ServiceError {
     NotFound { program: &'static str, variable: String, install: &'static str },
     #[error("{missing}; {also}")]
     Nowhere { missing: Box<Self>, also: AlsoLookedFor },
+    #[cfg(not(feature = "containers"))]
     #[error(
         "dynamo-test was built without containers: add its feature `containers`, or pass --services process"
     )]
     NoContainers,
+    #[cfg(feature = "containers")]
+    #[error(
+        "there is no image of {service}, so it cannot run in a container: pass --services process"
+    )]
+    NoImage { service: &'static str },
     #[error("--services external, but no server is named for {service}: set ${variable}")]
     NotNamed { service: &'static str, variable: &'static str },
     #[error("${variable}, or `url` under [services.{service}], is no address of a server")]

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::ServiceError;
 use super::kind::{ExternalNames, Kind, Located, Unready};
 use super::locate::Program;
+#[cfg(feature = "containers")]
+use super::spec::ContainerSpec;
 use super::spec::{Port, ProcessSpec};
 
 const PROGRAM: Program = Program {
@@ -64,6 +66,17 @@ impl Kind for NatsServer {
                 line: "Listening for client connections on ".into(),
                 before: "127.0.0.1:".into(),
             },
+        })
+    }
+
+    #[cfg(feature = "containers")]
+    fn container(&self) -> Option<ContainerSpec> {
+        Some(ContainerSpec {
+            image: "nats:2.11".into(),
+            variable: self.image_variable(),
+            command: ["-js", "-sd", "/tmp/dynamo-test"].map(Into::into).into(),
+            environment: Vec::new(),
+            port: 4222,
         })
     }
 

@@ -1,5 +1,7 @@
 //! Where the servers of a service come from: somebody else's, programs of this machine, or containers.
 
+#[cfg(feature = "containers")]
+use std::env;
 use std::fmt;
 
 use clap::ValueEnum;
@@ -9,6 +11,8 @@ use super::ServiceError;
 use super::external::External;
 use super::kind::{Kind, Want};
 use super::spec::{ServerSpec, Source};
+#[cfg(feature = "containers")]
+use super::wire::ServerError;
 use crate::config;
 
 /// A choice of where servers come from.
@@ -74,7 +78,7 @@ impl Origins {
     pub(super) fn of(&self, kind: &dyn Kind) -> Result<Origin, ServiceError> {
         match self.backend(kind) {
             Backend::Process => self.process(kind),
-            Backend::Docker => container(kind),
+            Backend::Docker => self.container(kind),
             Backend::External => match self.external(kind)? {
                 Some(external) => Ok(Origin::External(external)),
                 None => Err(ServiceError::NotNamed {
@@ -88,7 +92,11 @@ impl Origins {
                 }
                 match self.process(kind) {
                     Err(missing @ ServiceError::NotFound { .. }) => {
-                        container(kind).map_err(|error| ServiceError::Nowhere {
+                        let container = self.container(kind).and_then(|container| {
+                            engine_answers()?;
+                            Ok(container)
+                        });
+                        container.map_err(|error| ServiceError::Nowhere {
                             missing: Box::new(missing),
                             also: AlsoLookedFor {
                                 variable: external_variable(kind),
@@ -137,13 +145,33 @@ impl Origins {
             source: Source::Process(process),
         }))
     }
+
+    #[cfg(feature = "containers")]
+    fn container(&self, kind: &dyn Kind) -> Result<Origin, ServiceError> {
+        let official = kind.container();
+        let mut container = official.ok_or(ServiceError::NoImage { service: kind.name() })?;
+        let variable = env::var(&container.variable).ok().filter(|image| !image.is_empty());
+        let section = self.config.of(kind.name());
+        if let Some(image) = variable.or_else(|| section?.image.clone()) {
+            container.image = image;
+        }
+        let source = Source::Container(container);
+        Ok(Origin::Started(ServerSpec { name: kind.server().into(), source }))
+    }
+
+    #[cfg(not(feature = "containers"))]
+    fn container(&self, _kind: &dyn Kind) -> Result<Origin, ServiceError> {
+        Err(ServiceError::NoContainers)
+    }
 }
 
 fn external_variable(kind: &dyn Kind) -> &'static str {
     kind.external().map_or("", |names| names.variable)
 }
 
-/// A container of the service.
-fn container(_kind: &dyn Kind) -> Result<Origin, ServiceError> {
-    Err(ServiceError::NoContainers)
+/// Whether containers can be had at all.
+fn engine_answers() -> Result<(), ServiceError> {
+    #[cfg(feature = "containers")]
+    super::supervisor::engine_answers().map_err(ServerError::from)?;
+    Ok(())
 }

@@ -32,7 +32,7 @@ use super::run::lock_exclusively;
 #[cfg(feature = "containers")]
 use container::Containers;
 #[cfg(feature = "containers")]
-pub(crate) use container::EngineError;
+pub(crate) use container::{EngineError, engine_answers};
 use pool::Pools;
 use reaper::Reaper;
 

@@ -9,6 +9,7 @@ use testcontainers::bollard::errors::Error;
 use testcontainers::bollard::models::HostConfig;
 use testcontainers::core::IntoContainerPort;
 use testcontainers::core::client::docker_client_instance;
+use testcontainers::core::error::ClientError;
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt};
 use tokio::runtime::{Builder, Runtime};
@@ -49,19 +50,8 @@ pub(super) struct Started {
 impl Engine {
     /// Finds the engine, for containers of a run; removes what runs that are dead have left there.
     pub(super) fn find(run: &Process, reaper: &Arc<Reaper>) -> Result<Arc<Self>, EngineError> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("containers")
-            .enable_all()
-            .build()
-            .map_err(|error| EngineError::unreachable(&error))?;
-        let (docker, host) = runtime.block_on(async {
-            let docker =
-                docker_client_instance().await.map_err(|error| EngineError::unreachable(&error))?;
-            docker.ping().await.map_err(|error| EngineError::unreachable(&error))?;
-            let host = reach::host(&docker).await;
-            Ok((docker, host))
-        })?;
+        let (runtime, docker) = connect()?;
+        let host = runtime.block_on(reach::host(&docker));
         let labels = Labels::of_this_process(run);
         let population = Population::new(Arc::clone(reaper), remover::command(&labels));
         runtime.spawn(sweep::remove_stale(docker.clone()));
@@ -87,6 +77,26 @@ impl Engine {
         });
         started.inspect_err(|_| self.population.shrink())
     }
+}
+
+/// Connects to the engine, and sees that it answers.
+pub(super) fn connect() -> Result<(Runtime, Docker), EngineError> {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("containers")
+        .enable_all()
+        .build()
+        .map_err(|error| EngineError::unreachable(&error))?;
+    let docker = runtime.block_on(async {
+        let docker = docker_client_instance().await.map_err(|error| match error {
+            // Its own words are not worth more.
+            ClientError::Init(error) => EngineError::unreachable(&error),
+            error => EngineError::unreachable(&error),
+        })?;
+        docker.ping().await.map_err(|error| EngineError::unreachable(&error))?;
+        Ok(docker)
+    })?;
+    Ok((runtime, docker))
 }
 
 /// A container's start.

@@ -24,7 +24,7 @@ pub(crate) enum EngineError {
     NoPermission { address: String },
     #[error(
         "the engine has no image {image}, and none could be pulled ({error}): `docker pull {image}` where there is a \
-         network, or name another image in {variable}"
+         network, or name another image in ${variable}"
     )]
     NoImage { image: String, error: String, variable: String },
     #[error("no container of {image} could be started: {error}")]

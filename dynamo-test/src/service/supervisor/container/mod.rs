@@ -18,7 +18,7 @@ mod server;
 mod sweep;
 
 use std::fs;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::super::ancestry::Process;
@@ -83,4 +83,10 @@ impl Containers {
     fn engine(&self) -> MutexGuard<'_, Option<Arc<Engine>>> {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether an engine answers at all; the error says why not. It is asked once a process.
+pub(crate) fn engine_answers() -> Result<(), EngineError> {
+    static ANSWER: OnceLock<Result<(), EngineError>> = OnceLock::new();
+    ANSWER.get_or_init(|| engine::connect().map(drop)).clone()
 }
