@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::exec::{
     self, Board, Deadlines, GpuUse, Outcome, Place, Runner, RunnerOptions, WorkerCommand,
 };
+use crate::fixture::Notes;
 use crate::marker::vocabulary::Vocabulary;
 use crate::marker::{Lifecycle, builtin};
 use crate::report::{self, Event, FinishedCase, Progress, Record, Selected, Telling, failure_text};
@@ -136,7 +137,7 @@ fn under_nextest() -> bool {
 struct Run {
     target: Target,
     runner: Runner,
-    record: Record,
+    record: Arc<Record>,
     seed: u64,
     strict: bool,
     require_gpus: bool,
@@ -152,7 +153,7 @@ fn execute(
     mut plan: Plan,
 ) -> ExitCode {
     let started = Instant::now();
-    let record = Record::create(&report::home().join("runs"));
+    let record = Arc::new(Record::create(&report::home().join("runs")));
     let place = place(options, &plan);
     let slots = match place {
         Place::InTurn(_) => 1,
@@ -207,6 +208,7 @@ fn execute(
         gpus: options.gpu_options(&config.gpus),
         gpu_cases: crowd.awaited,
         durations: durations_file(target),
+        notes: notes(&record),
     });
     runner.prepare(plan.running().map(|planned| &planned.case));
     heaviest_first(&mut plan, &runner);
@@ -236,6 +238,12 @@ fn execute(
     let conclusion = libtest_mimic::run(&arguments, trials);
     drop(progress);
     run.finish(&conclusion, started.elapsed(), options.format == Some(Format::Json))
+}
+
+/// What cases note goes into the record.
+fn notes(record: &Arc<Record>) -> Notes {
+    let record = Arc::clone(record);
+    Notes::new(move |case, note| record.write(&Event::Noted { case, note: &note }))
 }
 
 /// All decisions at once, before anything runs.

@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::exec::{
     self, Board, Deadlines, GpuUse, Outcome, Place, Runner, RunnerOptions, WorkerCommand,
 };
+use crate::fixture::Notes;
 use crate::harness::{lack, own_program, random_seed, run_temp};
 use crate::marker::vocabulary::Vocabulary;
 use crate::report::{self, Progress, Telling};
@@ -101,6 +102,7 @@ impl Stock {
                 gpus: options.gpu_options(&config.gpus),
                 gpu_cases: 0,
                 durations: report::home().join("durations").join("stock.json"),
+                notes: Notes::unread(),
             })
         };
         // The stock harness says itself what runs long.

@@ -121,6 +121,14 @@ const TABLE: &[(&str, Expected)] = &[
     ("stray_panics::without_a_hook", Passed),
     ("stray_panics::without_a_hook_before", Failed("after another case's hook")),
     ("talks_to_a_fixture_s_task_from_a_sync_function", Passed),
+    ("workers::aborts_after_a_note", Crashed("killed by signal: 6 (SIGABRT)")),
+    ("workers::closes_every_file", Crashed("printed before the files were closed")),
+    ("workers::garbles_the_socket", Crashed("what its process said to the harness is garbled")),
+    ("workers::has_a_long_message", Failed("more bytes]")),
+    ("workers::is_killed_from_outside", Crashed("killed by signal: 9 (SIGKILL)")),
+    ("workers::leaves_a_fork_that_holds_the_socket", Crashed("killed by signal: 6 (SIGABRT)")),
+    ("workers::passes_with_a_note", Passed),
+    ("workers::runs_out_of_memory", Crashed("memory allocation of 67108864 bytes failed")),
 ];
 
 impl Expected {

@@ -79,3 +79,23 @@ fn the_cases_of_a_nextest_run_share_a_folder(crates: FixtureCrates) {
     }
     assert_eq!(recorded(&crates), 1);
 }
+
+#[dynamo_test]
+fn what_a_fixture_notes_is_in_the_record_whatever_becomes_of_the_case(crates: FixtureCrates) {
+    let noted = |case: &str| {
+        let events = crates.events();
+        let noted =
+            events.iter().position(|event| event["event"] == "noted" && event["case"] == case);
+        let noted = noted.unwrap_or_else(|| panic!("{case} noted nothing: {events:?}"));
+        assert_eq!(events[noted]["note"]["device"], "plugged in");
+        let finished = |event: &Value| event["event"] == "finished" && event["case"] == case;
+        assert!(events[noted..].iter().any(finished), "the note comes before the end");
+    };
+    let outcomes = env!("CARGO_BIN_EXE_outcomes");
+    crates.run(outcomes, &["with_a_note", "after_a_note"]);
+    noted("workers::aborts_after_a_note");
+    noted("workers::passes_with_a_note");
+    std::fs::remove_dir_all(crates.records()).unwrap();
+    crates.run(outcomes, &["--exact", "workers::passes_with_a_note"]);
+    noted("workers::passes_with_a_note");
+}

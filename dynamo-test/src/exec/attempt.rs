@@ -10,7 +10,7 @@ use super::Outcome;
 use super::lineage::Lineage;
 use super::panics::{self, Ended, Panic, Watch};
 use crate::case::{Body, Case, Definition, Prepared, Runtime, TestResult};
-use crate::fixture::{CaseContext, FixtureError, Grants, Verdict};
+use crate::fixture::{CaseContext, FixtureError, Grants, Notes, Verdict};
 
 /// A case that runs in this process.
 pub(super) struct Running {
@@ -22,10 +22,10 @@ pub(super) struct Running {
 
 /// Runs a case on a thread of its own that bears its name, as libtest does: what it leaves in thread-locals dies
 /// with the thread.
-pub(super) fn start(case: &Case, grants: Grants) -> Result<Running, Outcome> {
+pub(super) fn start(case: &Case, grants: Grants, notes: Notes) -> Result<Running, Outcome> {
     let definition = case.definition;
     let markers = case.markers.iter().map(|marker| marker.name);
-    let context = CaseContext::new(case.name(), markers, grants);
+    let context = CaseContext::new(case.name(), markers, grants, notes);
     let watch = Watch::new();
     let lineage = watch.lineage();
     let (ended, end) = mpsc::channel();

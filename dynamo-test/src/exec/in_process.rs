@@ -14,7 +14,7 @@ use super::standard_streams::StandardStreams;
 use super::traces::{self, Before};
 use super::{Outcome, environment, stacks};
 use crate::case::Case;
-use crate::fixture::Grants;
+use crate::fixture::{Grants, Notes};
 use crate::interrupt;
 
 /// How often it is looked whether a case has had its time, or the run shall stop.
@@ -45,13 +45,19 @@ impl Controller {
     }
 
     /// Runs a case. What it prints is not captured.
-    pub(super) fn run(&self, case: &Case, grants: Grants, timeout: Option<Duration>) -> Attempt {
+    pub(super) fn run(
+        &self,
+        case: &Case,
+        grants: Grants,
+        notes: Notes,
+        timeout: Option<Duration>,
+    ) -> Attempt {
         // SAFETY: the case has not begun, and the threads there are (this one, and those that read the servers' logs)
         // leave the environment alone. Of several cases, only the first finds anything to change.
         unsafe { environment::adopt(&environment::of(case.definition, &grants)) };
         let before = Before::observe_controller();
         let started = Instant::now();
-        let mut running = match attempt::start(case, grants) {
+        let mut running = match attempt::start(case, grants, notes) {
             Ok(running) => running,
             Err(outcome) => return Attempt { outcome, ..Attempt::error("") },
         };
@@ -76,11 +82,16 @@ impl Controller {
 }
 
 /// Runs a case that leaves the process as it is, beside others.
-pub(super) fn run_beside_others(case: &Case, grants: Grants, timeout: Option<Duration>) -> Attempt {
+pub(super) fn run_beside_others(
+    case: &Case,
+    grants: Grants,
+    notes: Notes,
+    timeout: Option<Duration>,
+) -> Attempt {
     let _beside = Beside::new(case.name());
     let started = Instant::now();
     let outcome =
-        attempt::start(case, grants).map(|mut running| match wait(&mut running, timeout) {
+        attempt::start(case, grants, notes).map(|mut running| match wait(&mut running, timeout) {
             End::Own(outcome) | End::Lost(outcome) => outcome,
         });
     let outcome = outcome.unwrap_or_else(|error| error);

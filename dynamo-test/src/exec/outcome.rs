@@ -115,6 +115,20 @@ impl Outcome {
         self
     }
 
+    /// What a test had to say on its way out.
+    pub(super) fn text_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Failed { message, .. }
+            | Self::Error { message }
+            | Self::Crashed { message }
+            | Self::TimedOut { message }
+            | Self::XFailed { message, .. }
+            | Self::Quarantined { message, .. } => Some(message),
+            Self::Skipped { reason } => Some(reason),
+            Self::Passed | Self::Interrupted { .. } | Self::XPassed { .. } => None,
+        }
+    }
+
     /// One word for it.
     pub(crate) fn name(&self) -> &'static str {
         match self {

@@ -16,7 +16,7 @@ use super::wire::Assignment;
 use super::workers::{Observer, Request, WorkerCommand, Workers};
 use super::{Deadlines, GpuUse, Outcome, Output, environment};
 use crate::case::Case;
-use crate::fixture::{Grants, Need, ServiceGrant};
+use crate::fixture::{Grants, Need, Notes, ServiceGrant};
 use crate::gpu::GpuOptions;
 use crate::interrupt;
 use crate::seed;
@@ -49,6 +49,8 @@ pub(crate) struct RunnerOptions {
     pub(crate) gpu_cases: usize,
     /// The file that keeps how long the cases with GPUs took.
     pub(crate) durations: PathBuf,
+    /// Where the cases' notes go.
+    pub(crate) notes: Notes,
 }
 
 /// Where cases run.
@@ -77,6 +79,7 @@ pub(crate) struct Runner {
     seed: u64,
     temp: PathBuf,
     outputs: PathBuf,
+    notes: Notes,
 }
 
 /// [`Place`], set up.
@@ -171,6 +174,7 @@ impl Runner {
             gpus,
             gpu_cases,
             durations,
+            notes,
         } = options;
         // Cases with services run in workers of other environments than those without.
         let keep = slots.saturating_mul(4);
@@ -196,6 +200,7 @@ impl Runner {
             seed,
             temp,
             outputs,
+            notes,
         }
     }
 
@@ -380,19 +385,20 @@ impl Runner {
         observer: &mut impl Observer,
     ) -> Attempt {
         let timeout = self.deadlines.of(case);
+        let notes = self.notes.clone();
         let workers = match &self.executor {
             Executor::Workers(workers) => workers,
             Executor::InTurn(controller, workers) => {
                 let needs_own = self.isolate || case.needs_own_environment();
                 if !needs_own && controller.is_free() {
-                    return in_controller(controller, case, grants, timeout, observer);
+                    return in_controller(controller, case, grants, notes, timeout, observer);
                 }
                 workers
             }
             Executor::Alone(controller) => {
-                return in_controller(controller, case, grants, timeout, observer);
+                return in_controller(controller, case, grants, notes, timeout, observer);
             }
-            Executor::Thread => return in_process::run_beside_others(case, grants, timeout),
+            Executor::Thread => return in_process::run_beside_others(case, grants, notes, timeout),
         };
         let environment = environment::of(case.definition, &grants);
         let path = case.definition.path.to_owned();
@@ -405,6 +411,7 @@ impl Runner {
             fresh: self.isolate || case.definition.isolated || case.definition.gpus > 0,
             timeout,
             whole_output,
+            notes: &notes,
         };
         workers.run(request, observer)
     }
@@ -414,11 +421,12 @@ fn in_controller(
     controller: &Controller,
     case: &Case,
     grants: Grants,
+    notes: Notes,
     timeout: Option<Duration>,
     observer: &mut impl Observer,
 ) -> Attempt {
     observer.started(std::process::id());
-    let attempt = controller.run(case, grants, timeout);
+    let attempt = controller.run(case, grants, notes, timeout);
     observer.answered();
     attempt
 }

@@ -4,13 +4,12 @@
 //! that a test starts can read or hold it.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Instant;
 
@@ -20,28 +19,34 @@ use rustix::process::{Signal, getpgrp, kill_process_group};
 use super::attempt::{self, Running};
 use super::standard_streams::StandardStreams;
 use super::traces::{self, Before};
-use super::wire::{self, Answer, Assignment, Order, Report};
+use super::wire::{self, Answer, Assignment, Inbox, Note, Order, Report};
 use super::{Outcome, stacks};
 use crate::case::Registry;
+use crate::fixture::Notes;
 
 /// The only argument of a worker.
 pub(crate) const WORKER_ARGUMENT: &str = "--dynamo-test-worker";
+
+/// The exit code of a worker that cannot tell what became of a case, because the case has closed what it does not own.
+/// The controller would wait for ever.
+const LOST_SOCKET: i32 = 3;
 
 /// Runs cases until the controller has no more, or is gone.
 pub(crate) fn serve() -> ! {
     let ended = Control::take_stdin().and_then(|control| {
         traces::adopt_orphans();
         let busy = Arc::new(AtomicBool::new(false));
-        let assignments = start_runner(Arc::clone(&busy), control.0.try_clone()?)?;
+        let assignments = start_runner(Arc::clone(&busy), control.answers()?)?;
         // This thread only listens, so that it hears the controller hang up in the middle of a case.
-        let result = control.follow(|order, mut answer| match order {
+        let answers = control.answers()?;
+        let result = control.follow(|order| match order {
             Order::Run(assignment) => {
                 busy.store(true, Ordering::Release);
                 assignments.send(assignment).map_err(io::Error::other)
             }
             Order::PrintStacks => {
                 stacks::print();
-                wire::send(&mut answer, &Answer::StacksPrinted)
+                answers.send(&Answer::StacksPrinted)
             }
             Order::End => Ok(()),
         });
@@ -61,21 +66,17 @@ pub(crate) fn serve() -> ! {
 }
 
 /// Starts the thread that runs the cases it is sent. `busy` is true until the last one's answer is about to go out.
-fn start_runner(
-    busy: Arc<AtomicBool>,
-    mut answers: UnixStream,
-) -> io::Result<mpsc::Sender<Assignment>> {
+fn start_runner(busy: Arc<AtomicBool>, answers: Answers) -> io::Result<mpsc::Sender<Assignment>> {
     let (assignments, waiting) = mpsc::channel();
     let standard = StandardStreams::keep()?;
     aside(move || {
         let registry = Registry::collect();
         let before = Before::observe();
         for assignment in waiting {
-            let report = run(&registry, assignment, || before.traces());
+            let report = run(&registry, assignment, &answers, || before.traces());
             standard.put_back();
             busy.store(false, Ordering::Release);
-            // Without a controller nobody wants the answer, and the listening thread ends the process.
-            let _ = wire::send(&mut answers, &Answer::Ended(report));
+            answers.report(report);
         }
     })?;
     Ok(assignments)
@@ -88,17 +89,18 @@ pub(crate) fn serve_one() -> ! {
         // The stock harness has announced the case in the file that keeps its output. If it cannot be emptied, the
         // announcement stays.
         let _ = rustix::fs::ftruncate(rustix::stdio::stdout(), 0);
-        control.follow(|order, mut answer| match order {
+        let answers = control.answers()?;
+        control.follow(|order| match order {
             Order::Run(assignment) => {
+                let answers = answers.clone();
                 // As in a worker, this thread listens on.
                 aside(move || {
-                    let report = run(&Registry::collect(), assignment, Vec::new);
-                    let _ = wire::send(&mut answer, &Answer::Ended(report));
+                    answers.report(run(&Registry::collect(), assignment, &answers, Vec::new));
                 })
             }
             Order::PrintStacks => {
                 stacks::print();
-                wire::send(&mut answer, &Answer::StacksPrinted)
+                answers.send(&Answer::StacksPrinted)
             }
             Order::End => Ok(()),
         })
@@ -115,12 +117,13 @@ fn aside(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
 fn run(
     registry: &Registry,
     assignment: Assignment,
+    answers: &Answers,
     traces: impl FnOnce() -> Vec<String>,
 ) -> Report {
     let started = Instant::now();
     let mut running = match registry.case(assignment.index) {
         Some(case) if case.definition.path == assignment.path => {
-            attempt::start(&case, assignment.grants)
+            attempt::start(&case, assignment.grants, answers.notes(case.index))
         }
         _ => Err(Outcome::error(
             "the worker does not know the case: was the test binary rebuilt meanwhile?",
@@ -147,21 +150,54 @@ impl Control {
         Ok(Self(control.into()))
     }
 
+    fn answers(&self) -> io::Result<Answers> {
+        Ok(Answers(Arc::new(Mutex::new(self.0.try_clone()?))))
+    }
+
     /// Hands over each order until the controller says that there are no more, or hangs up.
-    fn follow(
-        self,
-        mut handle: impl FnMut(Order, UnixStream) -> io::Result<()>,
-    ) -> io::Result<Ended> {
-        let mut lines = BufReader::new(self.0.try_clone()?);
-        let mut line = Vec::new();
-        while lines.read_until(b'\n', &mut line)? > 0 {
-            match wire::read(&line)? {
-                Order::End => return Ok(Ended::AsTold),
-                order => handle(order, self.0.try_clone()?)?,
+    fn follow(self, mut handle: impl FnMut(Order) -> io::Result<()>) -> io::Result<Ended> {
+        let mut inbox = Inbox::default();
+        loop {
+            match inbox.next()? {
+                Some(Order::End) => return Ok(Ended::AsTold),
+                Some(order) => handle(order)?,
+                None if inbox.receive(&self.0)? == 0 => return Ok(Ended::HungUp),
+                None => {}
             }
-            line.clear();
         }
-        Ok(Ended::HungUp)
+    }
+}
+
+/// Where answers go, from whichever thread; none comes into the middle of another.
+#[derive(Clone)]
+struct Answers(Arc<Mutex<UnixStream>>);
+
+impl Answers {
+    fn send(&self, answer: &Answer) -> io::Result<()> {
+        let stream = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        wire::send(&*stream, answer)
+    }
+
+    /// Says what became of a case.
+    fn report(&self, mut report: Report) {
+        report.outcome.text_mut().map(wire::cut);
+        report.traces.iter_mut().for_each(wire::cut);
+        match self.send(&Answer::Ended(report)) {
+            // Without a controller nobody wants the answer, and the listening thread ends the process.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                eprintln!("dynamo-test worker: the socket to the harness is gone: {error}");
+                process::exit(LOST_SOCKET);
+            }
+            _ => {}
+        }
+    }
+
+    fn notes(&self, index: usize) -> Notes {
+        let answers = self.clone();
+        Notes::new(move |_, value| {
+            // Without a controller there is no record either.
+            let _ = answers.send(&Answer::Noted(Note { index, value }));
+        })
     }
 }
 

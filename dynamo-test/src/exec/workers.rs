@@ -1,6 +1,6 @@
 //! The controller's side of the workers: starting, handing out cases, and noticing when one dies.
 
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -15,8 +15,9 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use super::capture::Capture;
 use super::environment::Environment;
 use super::runner::Attempt;
-use super::wire::{self, Answer, Assignment, Order, Report};
+use super::wire::{self, Answer, Assignment, Inbox, Note, Order, Report, WireError};
 use super::{Outcome, Output};
+use crate::fixture::Notes;
 use crate::interrupt;
 use crate::process_groups::{self, Membership, Stopwatch};
 
@@ -72,7 +73,8 @@ impl Workers {
 
     /// Runs a case in a worker.
     pub(super) fn run(&self, request: Request<'_>, observer: &mut impl Observer) -> Attempt {
-        let Request { case, assignment, environment, fresh, timeout, whole_output } = request;
+        let Request { case, assignment, environment, fresh, timeout, whole_output, notes } =
+            request;
         let idle = if fresh { None } else { self.take_idle(&environment) };
         // An idle worker may have died of what an earlier case left in it; that is no fault of this one.
         let willing = idle.filter(|worker| worker.assign(assignment).is_ok());
@@ -83,7 +85,11 @@ impl Workers {
         };
         observer.started(worker.child.id());
         let began = Instant::now();
-        let answer = worker.report(timeout);
+        let answer = worker.report(timeout, |note| {
+            if note.index == assignment.index {
+                notes.write(case, note.value);
+            }
+        });
         observer.answered();
         let passed = matches!(&answer, Ok(Report { outcome, .. }) if outcome.passed());
         let output = if passed && !self.command.show_output {
@@ -173,14 +179,15 @@ impl Workers {
         }
         let child = command.spawn()?;
         let group = Some(process_groups::join(&child));
-        Ok(Worker { exited: Exited::of(&child), child, group, control, capture, environment })
+        let (exited, inbox) = (Exited::of(&child), Inbox::default());
+        Ok(Worker { exited, child, group, control, inbox, capture, environment })
     }
 }
 
 /// A case that wants a worker.
 pub(super) struct Request<'a> {
     /// Its name.
-    pub(super) case: &'a str,
+    pub(super) case: &'static str,
     pub(super) assignment: &'a Assignment,
     /// What the worker must have been started with.
     pub(super) environment: Environment,
@@ -190,6 +197,8 @@ pub(super) struct Request<'a> {
     pub(super) timeout: Option<Duration>,
     /// Where all of its output goes if it fails and printed more than is shown.
     pub(super) whole_output: &'a Path,
+    /// Where what it notes goes.
+    pub(super) notes: &'a Notes,
 }
 
 /// A worker process.
@@ -199,6 +208,7 @@ struct Worker {
     group: Option<Membership>,
     exited: Exited,
     control: UnixStream,
+    inbox: Inbox,
     capture: Option<Capture>,
     /// What it was started with; a case that needs another gets another worker.
     environment: Environment,
@@ -209,7 +219,7 @@ enum Lost {
     /// It ended, or closed its socket.
     Ended,
     /// What it said made no sense.
-    Garbled(io::Error),
+    Garbled(WireError),
     /// It had its time.
     TimedOut(Duration),
 }
@@ -221,7 +231,9 @@ impl Lost {
         }
         let message = match (self, status) {
             (Self::TimedOut(limit), _) => return Outcome::timed_out(limit),
-            (Self::Garbled(error), _) => format!("its worker gave a garbled answer: {error}"),
+            (Self::Garbled(error), _) => {
+                format!("what its process said to the harness is garbled: {error}")
+            }
             (Self::Ended, Ok(status)) => match status.code() {
                 Some(code) => {
                     format!("its process exited with code {code} before the case was finished")
@@ -241,40 +253,55 @@ impl Worker {
     }
 
     /// Waits for what became of the case.
-    fn report(&mut self, timeout: Option<Duration>) -> Result<Report, Lost> {
-        match self.answer(timeout)? {
-            Some(Answer::Ended(report)) => Ok(report),
-            Some(Answer::StacksPrinted) => Err(Lost::Garbled(io::ErrorKind::InvalidData.into())),
-            None => {
-                // Whatever it answers now, or whether it does, its time is over.
-                let asked = wire::send(&self.control, &Order::PrintStacks);
-                let _ = asked.map(|()| self.answer(Some(STACKS_WITHIN)));
-                self.terminate();
-                Err(Lost::TimedOut(timeout.unwrap_or_default()))
+    fn report(&mut self, timeout: Option<Duration>, noted: impl Fn(Note)) -> Result<Report, Lost> {
+        let waited = Stopwatch::start();
+        while let Some(answer) = self.answer(timeout, waited)? {
+            match answer {
+                Answer::Ended(report) => return Ok(report),
+                Answer::Noted(note) => noted(note),
+                // Nobody has asked for them.
+                Answer::StacksPrinted => {}
+            }
+        }
+        // Whatever it answers now, or whether it does, its time is over.
+        if wire::send(&self.control, &Order::PrintStacks).is_ok() {
+            self.wait_for_stacks();
+        }
+        self.terminate();
+        Err(Lost::TimedOut(timeout.unwrap_or_default()))
+    }
+
+    fn wait_for_stacks(&mut self) {
+        let waited = Stopwatch::start();
+        while let Ok(Some(answer)) = self.answer(Some(STACKS_WITHIN), waited) {
+            if let Answer::StacksPrinted = answer {
+                return;
             }
         }
     }
 
     /// Waits for an answer; none if it takes longer than that.
-    fn answer(&mut self, within: Option<Duration>) -> Result<Option<Answer>, Lost> {
-        let waited = Stopwatch::start();
-        let mut line = Vec::new();
-        let mut buffer = [0; 4096];
-        while line.last() != Some(&b'\n') {
+    fn answer(
+        &mut self,
+        within: Option<Duration>,
+        waited: Stopwatch,
+    ) -> Result<Option<Answer>, Lost> {
+        loop {
+            if let Some(answer) = self.inbox.next().map_err(Lost::Garbled)? {
+                return Ok(Some(answer));
+            }
             let left = within.map(|within| within.saturating_sub(waited.elapsed()));
-            if !self.exited.wait_readable(&self.control, left).map_err(Lost::Garbled)? {
+            if !self.exited.wait_readable(&self.control, left).map_err(|_| Lost::Ended)? {
                 if left == Some(Duration::ZERO) {
                     return Ok(None);
                 }
                 // The run may have stood still meanwhile.
                 continue;
             }
-            match self.control.read(&mut buffer) {
-                Ok(0) | Err(_) => return Err(Lost::Ended),
-                Ok(read) => line.extend_from_slice(&buffer[..read]),
+            if !self.inbox.receive(&self.control).is_ok_and(|read| read > 0) {
+                return Err(Lost::Ended);
             }
         }
-        wire::read(&line).map(Some).map_err(Lost::Garbled)
     }
 
     /// Asks the process and all that it started to end, and waits a little for it.

@@ -35,6 +35,8 @@ pub(crate) enum Event<'a> {
     },
     /// A case's process took it on.
     Started { case: &'a str, pid: u32 },
+    /// What a case's fixture added to the record.
+    Noted { case: &'a str, note: &'a serde_json::Value },
     /// A case came to its end.
     Finished(FinishedCase<'a>),
     /// The last line; a run that was killed has none.
