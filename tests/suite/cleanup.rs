@@ -43,7 +43,7 @@ pub(crate) fn processes(announcement: &Path) -> HashMap<String, u32> {
 }
 
 /// A run in the middle of a case that has servers and a folder and never ends.
-fn start(crates: &FixtureCrates, arguments: &[&str]) -> (Child, std::path::PathBuf) {
+pub(crate) fn start(crates: &FixtureCrates, arguments: &[&str]) -> (Child, std::path::PathBuf) {
     let announcement = crates.path("announcement");
     let _ = fs::remove_file(&announcement);
     let run = crates

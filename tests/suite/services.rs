@@ -2,6 +2,7 @@
 
 mod external;
 mod own;
+mod runs;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,6 +11,7 @@ use std::process::Command;
 
 use dynamo_test::prelude::*;
 
+use crate::cleanup::wait_for;
 use crate::fixture_crate::{FixtureCrates, Ran};
 
 suite!(integration, premerge);
@@ -173,6 +175,19 @@ fn a_temporary_folder_that_cannot_be_written_is_named(crates: FixtureCrates) {
         "{shown}"
     );
     assert!(shown.contains("TMPDIR names another place"), "{shown}");
+}
+
+#[dynamo_test]
+fn a_supervisor_that_dies_is_to_blame_and_the_next_case_gets_another(crates: FixtureCrates) {
+    let ran = crates.run(SERVICES, &["faults::the_supervisor_dies", "wiped", "--test-threads=1"]);
+    assert_eq!(ran.code, Some(101));
+    assert_eq!(ran.passed().len(), 8, "{}", ran.stdout);
+    let shown = ran.failure("faults::the_supervisor_dies");
+    assert!(
+        shown.starts_with("error: the supervisor of the run's servers is gone, and they with it"),
+        "{shown}"
+    );
+    wait_for("no folder is left", || crates.leftovers().is_empty());
 }
 
 /// The real server, behind a script that starts it as its child.

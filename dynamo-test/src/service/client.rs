@@ -11,7 +11,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::ServiceError;
@@ -40,7 +40,8 @@ static SUPERVISORS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// The supervisor of a run, as its clients see it.
 pub(super) struct Supervision {
-    run: Run,
+    /// Looked for when the first server is needed.
+    run: LazyLock<Run>,
     /// What makes the test binary a supervisor.
     arguments: Vec<String>,
     /// The folder of the supervisor that was last talked to.
@@ -57,7 +58,7 @@ pub(super) struct Client {
 
 impl Supervision {
     pub(super) fn new(arguments: Vec<String>) -> Self {
-        Self { run: Run::of_this_process(), arguments, known: Mutex::default() }
+        Self { run: LazyLock::new(Run::of_this_process), arguments, known: Mutex::default() }
     }
 
     /// Connects to the run's supervisor.

@@ -61,5 +61,10 @@ pub(super) fn lock_exclusively(folder: &File) -> io::Result<()> {
     Ok(rustix::io::retry_on_intr(lock)?)
 }
 
+/// Takes the lock of an opened folder unless somebody has it.
+pub(super) fn try_lock_exclusively(folder: &File) -> io::Result<()> {
+    Ok(flock(folder, FlockOperation::NonBlockingLockExclusive)?)
+}
+
 /// How the names of runs' folders begin.
 pub(super) const FOLDER_PREFIX: &str = "dynamo-test-run-";

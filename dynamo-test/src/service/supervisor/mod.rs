@@ -15,13 +15,14 @@ mod process;
 mod reaper;
 mod root;
 mod server;
+mod stale;
 
 use std::env;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
@@ -91,6 +92,9 @@ impl Supervisor {
         let reaper = Reaper::start(&folder, alive)?;
         #[cfg(feature = "containers")]
         let containers = Containers::new(root.clone(), Arc::clone(&reaper));
+        if let Some(run) = folder.parent().map(Path::to_path_buf) {
+            thread::Builder::new().name("sweep".into()).spawn(move || stale::sweep(&run))?;
+        }
         let pools = Pools::new(
             folder,
             Arc::clone(&reaper),
