@@ -311,6 +311,15 @@ impl Lease {
     }
 }
 
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Holding::Started { client, .. } = &self.holding {
+            // Hanging up would do, but not before the next case asks for a server.
+            let _ = lock(client).ask(&Request::Release);
+        }
+    }
+}
+
 fn lock(client: &Mutex<Client>) -> MutexGuard<'_, Client> {
     client.lock().unwrap_or_else(PoisonError::into_inner)
 }

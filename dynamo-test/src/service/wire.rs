@@ -25,6 +25,8 @@ pub(super) enum Request {
     Greet,
     /// A server, for as long as this connection lasts.
     Lease(Wanted),
+    /// The lease is over; once this is answered, another may have the server.
+    Release,
     /// There will be leases: a server may be started ahead.
     Prepare(Wanted),
     /// The leased server is of no use to anybody.

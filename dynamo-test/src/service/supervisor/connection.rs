@@ -43,6 +43,10 @@ impl Client<'_> {
                     Err(error) => Answer::Refused { error },
                 }
             }
+            Request::Release => {
+                self.held = None;
+                Answer::Done
+            }
             Request::Prepare(wanted) => {
                 self.supervisor.pools.prepare(&wanted);
                 Answer::Done
