@@ -211,7 +211,9 @@ fn execute(
         notes: notes(&record),
     });
     runner.prepare(plan.running().map(|planned| &planned.case));
-    heaviest_first(&mut plan, &runner);
+    runner.durations().longest_first(&mut plan.cases, |planned| {
+        (planned.decision == Decision::Run).then_some(&planned.case)
+    });
     let run = Arc::new(Run {
         target: *target,
         runner,
@@ -281,15 +283,6 @@ impl Crowd {
         let awaited = if waiting <= MAX_WAITING { with_gpus.count() } else { 0 };
         Self { waiting: waiting.min(MAX_WAITING), awaited }
     }
-}
-
-/// Cases with GPUs come first, by GPUs × seconds; they wait without holding up the others.
-fn heaviest_first(plan: &mut Plan, runner: &Runner) {
-    let weight = |planned: &Planned| match planned.decision {
-        Decision::Run => runner.weight(&planned.case),
-        _ => 0.0,
-    };
-    plan.cases.sort_by(|one, other| weight(other).total_cmp(&weight(one)));
 }
 
 impl Run {
@@ -422,7 +415,7 @@ fn place(options: &Options, plan: &Plan) -> Place {
     Place::Workers(workers)
 }
 
-/// Where it is kept how long a target's cases with GPUs take.
+/// Where it is kept how long a target's cases take.
 fn durations_file(target: &Target) -> PathBuf {
     let flags = target.flags().replace([' ', '-'], "");
     report::home().join("durations").join(format!("{}-{flags}.json", target.package))

@@ -61,7 +61,6 @@ mod marker;
 mod own_program;
 mod process_groups;
 mod report;
-#[cfg(all(feature = "gpu", target_os = "linux"))]
 mod schedule;
 mod seed;
 mod select;

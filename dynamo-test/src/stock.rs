@@ -3,6 +3,7 @@
 
 use std::env;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 use crate::args::Options;
@@ -101,7 +102,7 @@ impl Stock {
                 board: Arc::clone(&board),
                 gpus: options.gpu_options(&config.gpus),
                 gpu_cases: 0,
-                durations: report::home().join("durations").join("stock.json"),
+                durations: durations_file(),
                 notes: Notes::unread(),
             })
         };
@@ -143,6 +144,8 @@ impl Stock {
         }
         let runner = if case.needs_own_process() { &self.children } else { &self.here };
         let mut finished = runner.run(case, |_| {});
+        // Nobody says that the run is over.
+        runner.durations().save();
         let overdrawn = finished.gpus.as_ref().and_then(GpuUse::overdrawn);
         if let (Some(overdrawn), true, true) = (overdrawn, self.strict, finished.outcome.passed()) {
             finished.outcome = Outcome::failed(format!("--strict: {overdrawn}"));
@@ -162,4 +165,13 @@ impl Stock {
         }
         Ok(())
     }
+}
+
+/// Where it is kept how long this binary's cases take: cargo names the package, and the file as `target-hash`.
+fn durations_file() -> PathBuf {
+    let package = env::var("CARGO_PKG_NAME").unwrap_or_default();
+    let program = own_program();
+    let name = program.file_stem().unwrap_or_default().to_string_lossy();
+    let target = name.rsplit_once('-').map_or(&*name, |(target, _hash)| target);
+    report::home().join("durations").join(format!("{package}-{target}.json"))
 }

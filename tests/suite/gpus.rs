@@ -4,7 +4,9 @@ mod contention;
 mod detection;
 mod leases;
 mod memory;
+mod scarcity;
 mod stopping;
+mod users;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -11,6 +11,7 @@ mod in_process;
 mod macro_errors;
 mod nextest;
 
+mod order;
 mod outcomes;
 mod policy;
 mod progress;

@@ -1,8 +1,6 @@
 //! What a case with GPUs gets: a turn, and somebody who watches how much memory it uses.
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::GpuUse;
 use super::board::Entry;
@@ -11,13 +9,9 @@ use super::slots::Slots;
 use super::turns::{Request, Turn, Turns};
 use crate::case::Case;
 use crate::gpu::{self, GpuGrant, GpuOptions, PeakMeter};
-use crate::schedule::Durations;
 
 /// The GPUs, as a run's cases get them.
-pub(super) struct Gpus {
-    turns: Arc<Turns>,
-    durations: Durations,
-}
+pub(super) struct Gpus(Arc<Turns>);
 
 /// GPUs that a case uses, until this is dropped.
 pub(super) struct InUse {
@@ -35,52 +29,43 @@ impl Gpus {
         run: String,
         groups: Arc<Groups>,
         cases: usize,
-        durations: PathBuf,
     ) -> Self {
-        let turns = Turns::new(slots, options, run, groups, cases);
-        Self { turns, durations: Durations::of(durations) }
-    }
-
-    pub(super) fn expected_seconds(&self, case: &Case) -> f64 {
-        self.durations.expected(case)
+        Self(Turns::new(slots, options, run, groups, cases))
     }
 
     /// Waits for the GPUs of a case, for its slot, and for its turn in its serial group. The error says why it will
     /// never have them.
-    pub(super) fn enter(&self, case: &Case, entry: &Entry) -> Result<InUse, String> {
+    pub(super) fn enter(
+        &self,
+        case: &Case,
+        expected_seconds: f64,
+        entry: &Entry,
+    ) -> Result<InUse, String> {
         let request = Request {
             case: case.name(),
             need: case.gpu_need(),
-            expected_seconds: self.durations.expected(case),
+            expected_seconds,
             group: case.definition.serial,
         };
-        let turn = self.turns.take(request, entry)?;
+        let turn = self.0.take(request, entry)?;
         let vram_mib = case.definition.vram_mib;
         Ok(InUse { turn, vram_mib, meter: None, peak_mib: None })
     }
 
     /// Gives GPUs and slot to those that wait.
-    pub(super) fn leave(&self, case: &Case, in_use: InUse, took: Option<Duration>) {
-        if let Some(took) = took {
-            self.durations.note(case, took);
-        }
+    pub(super) fn leave(&self, in_use: InUse) {
         drop(in_use);
-        self.turns.look_again();
+        self.0.look_again();
     }
 
     /// Says that a case without GPUs has given its slot back.
     pub(super) fn slot_is_free(&self) {
-        self.turns.slot_is_free();
+        self.0.slot_is_free();
     }
 
     /// Says that a case without GPUs is no longer in its serial group.
     pub(super) fn group_is_free(&self) {
-        self.turns.look_again();
-    }
-
-    /// The end of the run.
-    pub(super) fn end(&self) {
-        self.durations.save();
+        self.0.look_again();
     }
 }
 

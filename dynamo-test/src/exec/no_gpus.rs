@@ -1,8 +1,6 @@
 //! No case has GPUs: the attribute refuses them, or the machine has none that can be leased.
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::GpuUse;
 use super::board::Entry;
@@ -18,34 +16,21 @@ pub(super) struct Gpus;
 pub(super) enum InUse {}
 
 impl Gpus {
-    pub(super) fn new(
-        _: Slots,
-        _: GpuOptions,
-        _: String,
-        _: Arc<Groups>,
-        _: usize,
-        _: PathBuf,
-    ) -> Self {
+    pub(super) fn new(_: Slots, _: GpuOptions, _: String, _: Arc<Groups>, _: usize) -> Self {
         Self
     }
 
-    pub(super) fn expected_seconds(&self, _: &Case) -> f64 {
-        0.0
-    }
-
-    pub(super) fn enter(&self, case: &Case, _: &Entry) -> Result<InUse, String> {
+    pub(super) fn enter(&self, case: &Case, _: f64, _: &Entry) -> Result<InUse, String> {
         Err(lack(&case.gpu_need()).unwrap_or_default())
     }
 
-    pub(super) fn leave(&self, _: &Case, in_use: InUse, _: Option<Duration>) {
+    pub(super) fn leave(&self, in_use: InUse) {
         match in_use {}
     }
 
     pub(super) fn slot_is_free(&self) {}
 
     pub(super) fn group_is_free(&self) {}
-
-    pub(super) fn end(&self) {}
 }
 
 impl InUse {

@@ -19,6 +19,7 @@ use crate::case::Case;
 use crate::fixture::{Grants, Need, Notes, ServiceGrant};
 use crate::gpu::GpuOptions;
 use crate::interrupt;
+use crate::schedule::Durations;
 use crate::seed;
 use crate::service::{Lease, ServiceError, ServiceOptions, Services, Want};
 
@@ -47,7 +48,7 @@ pub(crate) struct RunnerOptions {
     pub(crate) gpus: GpuOptions,
     /// How many cases with GPUs come at once, at the beginning.
     pub(crate) gpu_cases: usize,
-    /// The file that keeps how long the cases with GPUs took.
+    /// The file that keeps how long the cases took.
     pub(crate) durations: PathBuf,
     /// Where the cases' notes go.
     pub(crate) notes: Notes,
@@ -69,6 +70,7 @@ pub(crate) enum Place {
 pub(crate) struct Runner {
     slots: Slots,
     gpus: Gpus,
+    durations: Durations,
     services: Arc<Services>,
     executor: Executor,
     janitor: Janitor,
@@ -188,7 +190,8 @@ impl Runner {
         let slots = Slots::new(slots);
         let groups = Arc::new(Groups::new(serial, name.clone()));
         Self {
-            gpus: Gpus::new(slots.clone(), gpus, name, Arc::clone(&groups), gpu_cases, durations),
+            gpus: Gpus::new(slots.clone(), gpus, name, Arc::clone(&groups), gpu_cases),
+            durations: Durations::of(durations),
             slots,
             services: Arc::new(Services::new(services)),
             executor,
@@ -204,12 +207,9 @@ impl Runner {
         }
     }
 
-    /// GPUs × expected seconds: the cases with the most are to start first.
-    pub(crate) fn weight(&self, case: &Case) -> f64 {
-        match case.definition.gpus {
-            0 => 0.0,
-            gpus => f64::from(gpus) * self.gpus.expected_seconds(case),
-        }
+    /// How long the cases take.
+    pub(crate) fn durations(&self) -> &Durations {
+        &self.durations
     }
 
     /// Has the servers started that the first of these cases will need, so that they are there when those start.
@@ -266,11 +266,13 @@ impl Runner {
                 self.provide(case, &entry, grants, &whole_output, &mut progress)
             }
         };
+        if attempt.outcome.passed() {
+            self.durations.note(case, attempt.duration);
+        }
         let gpus = progress.gpus.as_ref().map(InUse::report);
         match progress.gpus {
             Some(in_use) => {
-                let took = attempt.outcome.passed().then_some(attempt.duration);
-                self.gpus.leave(case, in_use, took);
+                self.gpus.leave(in_use);
             }
             None => {
                 let was_in_group = matches!(without_gpus, Some((_, Some(_))));
@@ -311,7 +313,8 @@ impl Runner {
     /// a group or for GPUs holds no slot, and one that waits for GPUs no group.
     fn admit(&self, case: &Case, entry: &Entry) -> Result<Admitted, String> {
         if case.definition.gpus > 0 {
-            return self.gpus.enter(case, entry).map(Admitted::WithGpus);
+            let expected = self.durations.expected(case);
+            return self.gpus.enter(case, expected, entry).map(Admitted::WithGpus);
         }
         let turn = match case.definition.serial {
             Some(group) => self.groups.wait(group, case.name(), entry),
@@ -352,7 +355,7 @@ impl Runner {
             workers.end();
         }
         self.services.end();
-        self.gpus.end();
+        self.durations.save();
         self.janitor.finish();
         // It stays where a case left something for inspection.
         let _ = std::fs::remove_dir(&self.temp);

@@ -4,49 +4,81 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
 use crate::case::Case;
 
-/// What is expected of a case that is not known and has no timeout.
+/// What is expected of a case with GPUs that is not known and has no timeout.
 const UNKNOWN: f64 = 60.0;
 
-/// The durations of a target's GPU cases, in a file beside the records of runs.
+/// What a case without GPUs takes at least to be worth knowing, in seconds: shorter ones fill what gaps there are, and
+/// there may be thousands of them.
+const WORTH_KNOWING: f64 = 1.0;
+
+/// How long the cases of a target take, in a file beside the records of runs.
 pub(crate) struct Durations {
     path: PathBuf,
     /// Seconds by case, as the file had them; read at first need.
     known: OnceLock<BTreeMap<String, f64>>,
-    new: Mutex<BTreeMap<String, f64>>,
+    noted: Mutex<BTreeMap<String, f64>>,
 }
 
 impl Durations {
     /// Those in a file, which need not be there.
     pub(crate) fn of(path: PathBuf) -> Self {
-        Self { path, known: OnceLock::new(), new: Mutex::default() }
+        Self { path, known: OnceLock::new(), noted: Mutex::default() }
     }
 
-    /// How many seconds a case is expected to take: what it took last, else its timeout, else a minute.
+    /// How many seconds a case with GPUs is expected to take: what it took last, else its timeout, else a minute.
     pub(crate) fn expected(&self, case: &Case) -> f64 {
-        let known = self.known.get_or_init(|| read(&self.path));
         let timeout = case.definition.timeout_ms.map(|timeout| timeout as f64 / 1e3);
-        known.get(case.name()).copied().or(timeout).unwrap_or(UNKNOWN)
+        self.last(case).or(timeout).unwrap_or(UNKNOWN)
+    }
+
+    /// What comes first is started first: cases with GPUs, by GPUs × seconds, as they wait without holding up the
+    /// others; then those that took longest.
+    pub(crate) fn longest_first<T>(&self, cases: &mut [T], case: impl Fn(&T) -> Option<&Case>) {
+        let weight = |planned: &T| match case(planned) {
+            Some(case) if case.definition.gpus > 0 => {
+                (f64::from(case.definition.gpus) * self.expected(case), 0.0)
+            }
+            Some(case) => (0.0, self.last(case).unwrap_or_default()),
+            None => (0.0, 0.0),
+        };
+        cases.sort_by(|one, other| {
+            let ((one, shorter), (other, longer)) = (weight(one), weight(other));
+            other.total_cmp(&one).then(longer.total_cmp(&shorter))
+        });
     }
 
     /// Notes what a case took.
     pub(crate) fn note(&self, case: &Case, took: Duration) {
-        let mut new = self.new.lock().unwrap_or_else(PoisonError::into_inner);
-        new.insert(case.name().into(), took.as_secs_f64());
+        let seconds = took.as_secs_f64();
+        let is_of_use = case.definition.gpus > 0 || seconds >= WORTH_KNOWING;
+        // One that has become short is expected to be so.
+        if is_of_use || self.last(case).is_some() {
+            self.noted().insert(case.name().into(), seconds);
+        }
     }
 
-    /// Keeps what was noted for later runs. Where that fails they expect something else, no more.
+    /// Keeps what was noted since the last time for later runs. Where that fails they expect something else, no more.
     pub(crate) fn save(&self) {
-        let new = self.new.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = std::mem::take(&mut *self.noted());
         if !new.is_empty() {
             let _ = write(&self.path, &new);
         }
+    }
+
+    /// How many seconds a case took last.
+    fn last(&self, case: &Case) -> Option<f64> {
+        self.known.get_or_init(|| read(&self.path)).get(case.name()).copied()
+    }
+
+    fn noted(&self) -> MutexGuard<'_, BTreeMap<String, f64>> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
