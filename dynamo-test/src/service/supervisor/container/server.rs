@@ -1,4 +1,6 @@
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::process::ExitStatus;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -210,10 +212,19 @@ async fn wait_for_end(docker: &Docker, id: &str) -> String {
     let until = WaitContainerOptionsBuilder::new().condition("not-running").build();
     let ended = docker.wait_container(id, Some(until)).next().await;
     match ended {
-        Some(Ok(ended)) => format!("exit code {}", ended.status_code),
-        Some(Err(Error::DockerContainerWaitError { code, .. })) => format!("exit code {code}"),
+        Some(Ok(ended)) => describe(ended.status_code),
+        Some(Err(Error::DockerContainerWaitError { code, .. })) => describe(code),
         Some(Err(error)) => format!("the engine lost sight of it: {error}"),
         None => "the engine lost sight of it".into(),
+    }
+}
+
+/// An exit code as the engine tells it: a signal's is 128 more than its number, as a shell's.
+fn describe(code: i64) -> String {
+    match i32::try_from(code) {
+        // The signal's name, from the standard library.
+        Ok(code @ 129..=159) => ExitStatus::from_raw(code - 128).to_string(),
+        _ => format!("exit code {code}"),
     }
 }
 
