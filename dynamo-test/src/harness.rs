@@ -1,5 +1,6 @@
 //! One run, from the command line to the exit code.
 
+use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
 use std::env;
 use std::fmt::Display;
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Completion, Conclusion, Failed, FormatSetting, Trial};
 
-use crate::args::{Format, Options};
+use crate::args::{Format, Options, OtherRunner, Shuffle};
 use crate::case::{Case, Registry, policy};
 use crate::config::Config;
 use crate::exec::{
@@ -22,16 +23,17 @@ use crate::exec::{
 use crate::fixture::Notes;
 use crate::marker::vocabulary::Vocabulary;
 use crate::marker::{Lifecycle, builtin};
+use crate::recall::recall;
 use crate::report::{self, Event, FinishedCase, Progress, Record, Selected, Telling, failure_text};
-use crate::select::{Decision, Plan, Planned, Selection};
+use crate::select::{Decision, Order, Plan, Planned, Selection};
 use crate::service::{Origins, ServiceOptions, supervisor};
 use crate::target::Target;
-use crate::{gpu, interrupt};
+use crate::{gpu, interrupt, stop};
 
 /// The command line or a case's declaration is wrong; nothing ran.
 const USAGE: u8 = 2;
 
-/// A case failed.
+/// Not all went well.
 const FAILED: u8 = 101;
 
 /// The kind by which libtest-mimic leaves out what was not selected, and counts it; no name of a case holds it.
@@ -73,6 +75,11 @@ fn run(target: &Target, options: Options) -> ExitCode {
             Err(error) => refuse(&error),
         };
     }
+    if under_nextest()
+        && let Some(error) = options.course.refused_by(OtherRunner::Nextest)
+    {
+        return refuse(&error);
+    }
     let selection = match Selection::new(&options, &vocabulary) {
         Ok(selection) => selection,
         Err(error) => return refuse(&error),
@@ -81,16 +88,24 @@ fn run(target: &Target, options: Options) -> ExitCode {
     if let Err(violations) = policy::check(&cases) {
         return refuse(&violations);
     }
+    // Nextest has asked for the list, which holds what failed; what it runs of it has perhaps passed meanwhile.
+    let is_decided = options.exact && under_nextest();
+    let recalled = |plan: &mut Plan| {
+        if is_decided { BTreeSet::new() } else { recall(target, &options.course, plan) }
+    };
     // A list of names is the same on every machine, and nextest asks for it often: it needs no driver, and no file.
     if options.list && !options.explain && options.format != Some(Format::Json) {
-        return show(&report::libtest_list(&Plan::new(cases, &selection, |_| None)));
+        let mut plan = Plan::new(cases, &selection, |_| None);
+        recalled(&mut plan);
+        return show(&report::libtest_list(&plan));
     }
     let config = match Config::load(options.config.as_deref()) {
         Ok(config) => config,
         Err(error) => return refuse(&error),
     };
     let origins = Origins::new(options.services, &config.services);
-    let plan = Plan::new(cases, &selection, |case| lack(case, &origins));
+    let mut plan = Plan::new(cases, &selection, |case| lack(case, &origins));
+    let first = recalled(&mut plan);
     if options.explain {
         return show(&report::explain(&plan));
     }
@@ -103,7 +118,7 @@ fn run(target: &Target, options: Options) -> ExitCode {
     if let Some(Err(error)) = options.logfile.as_ref().map(std::fs::File::create) {
         return refuse(&format!("--logfile cannot be written: {error}"));
     }
-    execute(target, &options, &config, origins, &selection, plan)
+    execute(target, &options, &config, origins, &selection, plan, first)
 }
 
 /// What is missing for a case.
@@ -151,8 +166,16 @@ fn execute(
     origins: Origins,
     selection: &Selection,
     mut plan: Plan,
+    first: BTreeSet<String>,
 ) -> ExitCode {
     let started = Instant::now();
+    // Under nextest each case is a run, and nextest bounds the whole.
+    if let Some(time) = options.run_timeout(config).filter(|_| !under_nextest()) {
+        stop::after(time);
+    }
+    if let Some(most) = options.course.max_fail() {
+        stop::after_failures(most);
+    }
     let record = Arc::new(Record::create(&report::home().join("runs")));
     let place = place(options, &plan);
     let slots = match place {
@@ -162,6 +185,10 @@ fn execute(
     // More would only be threads that find nothing to do.
     let slots = slots.min(plan.running().count()).max(1);
     let seed = options.seed.unwrap_or_else(random_seed);
+    let shuffle = options.course.shuffle().map(|shuffle| match shuffle {
+        Shuffle::ByRun => seed,
+        Shuffle::By(number) => number,
+    });
     record.write(&Event::RunStarted {
         version: report::VERSION,
         package: target.package,
@@ -173,6 +200,7 @@ fn execute(
             mark: options.mark.as_deref(),
         },
         seed,
+        shuffle,
         test_threads: slots,
     });
     record_decisions(&record, &plan);
@@ -214,6 +242,7 @@ fn execute(
     runner.durations().longest_first(&mut plan.cases, |planned| {
         (planned.decision == Decision::Run).then_some(&planned.case)
     });
+    Order { shuffle, first }.arrange(&mut plan.cases);
     let run = Arc::new(Run {
         target: *target,
         runner,
@@ -293,14 +322,18 @@ impl Run {
         let ignored = |reason: Option<String>| {
             Trial::ignorable_test(name, move || Ok(Completion::Ignored { reason }))
         };
+        let failed = |why: String| {
+            Trial::test(name, move || {
+                stop::count_failure();
+                Err(Failed::from(why))
+            })
+        };
         match decision {
             Decision::Deselected(_) => Trial::test(name, || Ok(())).with_kind(DESELECTED),
             Decision::Ignored(reason) => ignored(reason),
-            Decision::Lacking(lack) if self.strict => {
-                Trial::test(name, move || Err(Failed::from(format!("--strict: {lack}"))))
-            }
+            Decision::Lacking(lack) if self.strict => failed(format!("--strict: {lack}")),
             Decision::Lacking(lack) if self.require_gpus && case.definition.gpus > 0 => {
-                Trial::test(name, move || Err(Failed::from(format!("--require-gpus: {lack}"))))
+                failed(format!("--require-gpus: {lack}"))
             }
             Decision::Skipped(reason) | Decision::Lacking(reason) => ignored(Some(reason)),
             Decision::Run => {
@@ -348,9 +381,13 @@ impl Run {
         let text = fails.then(|| failure_text(&event));
         self.record.write(&Event::Finished(event));
         match (text, outcome) {
-            (Some(text), _) => Err(Failed::from(text)),
+            (Some(text), _) => {
+                stop::count_failure();
+                Err(Failed::from(text))
+            }
             (None, Outcome::Passed | Outcome::XPassed { .. }) => Ok(Completion::Completed),
             (None, Outcome::Interrupted { .. }) => Ok(Completion::ignored_with("interrupted")),
+            (None, Outcome::NotBegun { .. }) => Ok(Completion::ignored_with(outcome.headline())),
             (None, Outcome::Skipped { reason }) => Ok(Completion::ignored_with(reason)),
             (None, Outcome::XFailed { reason, .. }) => {
                 Ok(Completion::ignored_with(format!("xfailed: {reason}")))
@@ -383,7 +420,7 @@ impl Run {
         }
         exec::leave(match interrupt::told_to_stop() {
             Some(signal) => interrupt::exit_code(signal),
-            None if conclusion.has_failed() => FAILED,
+            None if conclusion.has_failed() || stop::time_was_short() => FAILED,
             None => 0,
         })
     }

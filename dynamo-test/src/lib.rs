@@ -60,6 +60,7 @@ mod interrupt;
 mod marker;
 mod own_program;
 mod process_groups;
+mod recall;
 mod report;
 mod schedule;
 mod seed;
@@ -70,6 +71,7 @@ mod select;
 )]
 mod service;
 mod stock;
+mod stop;
 mod target;
 mod variables;
 

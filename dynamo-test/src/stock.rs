@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
-use crate::args::Options;
+use crate::args::{Options, OtherRunner};
 use crate::case::{Registry, policy};
 use crate::config::Config;
 use crate::exec::{
@@ -66,6 +66,9 @@ fn alone(case: &str) -> Vec<String> {
 impl Stock {
     fn new() -> Result<Self, String> {
         let mut options = Options::from_environment().map_err(|error| error.to_string())?;
+        if let Some(error) = options.course.refused_by(OtherRunner::Stock) {
+            return Err(error);
+        }
         // The stock harness has dealt with `#[ignore]` and with names before it calls.
         options.include_ignored = true;
         if env::args().any(|argument| argument == "--exact") {

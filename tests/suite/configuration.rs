@@ -97,7 +97,11 @@ fn a_mistake_in_the_file_is_shown_with_its_place(crates: FixtureCrates) {
         2,
         "no key `timeout`\n  [timeout]\n   ^^^^^^^ did you mean `timeouts`?",
     );
-    refused("[services]\nxyz = 1", 2, "no key `xyz`\n  xyz = 1\n  ^^^ there are ready_within");
+    refused(
+        "[gpus]\nxyz = 1",
+        2,
+        "no key `xyz`\n  xyz = 1\n  ^^^ there are residents, reserve_after",
+    );
     refused(
         "[timeouts]\nunit = 5",
         2,

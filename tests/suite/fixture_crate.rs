@@ -82,6 +82,16 @@ impl FixtureCrates {
         text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
     }
 
+    /// The events of runs that go on, as far as they are written.
+    pub(crate) fn events_so_far(&self) -> Vec<Value> {
+        let runs = entries(&self.records().join("runs"));
+        let texts = runs.iter().filter_map(|run| fs::read_to_string(run.join("events.jsonl")).ok());
+        let lines = |text: String| {
+            text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect::<Vec<_>>()
+        };
+        texts.flat_map(lines).collect()
+    }
+
     /// What is left in the temporary folder.
     pub(crate) fn leftovers(&self) -> Vec<PathBuf> {
         entries(&self.temp())

@@ -19,5 +19,6 @@ mod record;
 mod repetition;
 mod services;
 mod stock_harness;
+mod stopping;
 
 dynamo_test::main!();

@@ -31,3 +31,106 @@ fn a_failure_shows_its_seed_and_the_command_that_has_it_again(crates: FixtureCra
     let other = crates.run(FLOW, &["seeded"]);
     assert_ne!(numbers(&other), shown);
 }
+
+/// The cases in the order in which they started, one after the other.
+fn order(crates: &FixtureCrates, arguments: &[&str]) -> Vec<String> {
+    let records = crates.path("order");
+    let mut command = crates.command(FLOW);
+    command.env("DYNAMO_TEST_DIR", &records).args(["--test-threads", "1"]).args(arguments);
+    FixtureCrates::finish(&mut command);
+    let run = std::fs::read_dir(records.join("runs")).unwrap().next().unwrap().unwrap().path();
+    let events = std::fs::read_to_string(run.join("events.jsonl")).unwrap();
+    std::fs::remove_dir_all(records).unwrap();
+    let started = |line: &str| {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        (event["event"] == "started").then(|| event["case"].as_str().unwrap().to_owned())
+    };
+    events.lines().filter_map(started).collect()
+}
+
+#[dynamo_test]
+fn a_shuffled_order_can_be_had_again(crates: FixtureCrates) {
+    let by_name = order(&crates, &["steps"]);
+    let shuffled = order(&crates, &["steps", "--shuffle", "7"]);
+    assert_ne!(shuffled, by_name);
+    assert_eq!(order(&crates, &["steps", "--shuffle=7"]), shuffled);
+    let mut sorted = shuffled.clone();
+    sorted.sort();
+    assert_eq!(sorted, by_name, "each runs once");
+    let some = order(&crates, &["steps::b", "steps::e", "steps::h", "--shuffle", "7"]);
+    let among_all: Vec<&String> = shuffled.iter().filter(|case| some.contains(case)).collect();
+    assert_eq!(some.iter().collect::<Vec<_>>(), among_all, "fewer cases keep their order");
+
+    let ran = crates.run(FLOW, &["steps", "--shuffle"]);
+    let (_, rest) = ran.stdout.split_once("shuffled: --shuffle ").unwrap();
+    let seed = rest.split(' ').next().unwrap();
+    let events = crates.events();
+    assert_eq!(events[0]["shuffle"].to_string(), seed);
+    assert_eq!(events[0]["seed"], events[0]["shuffle"]);
+}
+
+/// Runs the steps, of which some fail.
+fn steps(crates: &FixtureCrates, failing: &str, arguments: &[&str]) -> Ran {
+    let mut command = crates.command(FLOW);
+    command.env("FLOW_FAILS", failing).args(arguments);
+    FixtureCrates::finish(&mut command)
+}
+
+#[dynamo_test]
+fn what_failed_last_runs_alone_or_first(crates: FixtureCrates) {
+    steps(&crates, "steps::c steps::h", &["steps"]);
+    assert_eq!(steps(&crates, "", &["--failed"]).passed(), ["steps::c", "steps::h"]);
+    let nothing_left = steps(&crates, "", &["--failed"]);
+    assert_eq!((nothing_left.code, nothing_left.passed().len()), (Some(0), 0));
+    assert!(nothing_left.stdout.contains("was selected; --explain says why"));
+
+    steps(&crates, "steps::c steps::h", &["steps"]);
+    // A run of others says nothing of those two.
+    steps(&crates, "", &["steps::a", "steps::b"]);
+    let listed = steps(&crates, "", &["--failed", "--list"]);
+    assert_eq!(listed.stdout, "steps::c: test\nsteps::h: test\n");
+    let mut by_variable = crates.command(FLOW);
+    by_variable.env("DYNAMO_TEST_FAILED", "1").args(["--list", "steps::h"]);
+    assert_eq!(FixtureCrates::finish(&mut by_variable).stdout, "steps::h: test\n");
+    let explained = steps(&crates, "", &["--failed", "--explain"]).stdout;
+    for line in [
+        "run         steps::h",
+        "deselected  steps::a: --failed: it did not fail when it ran last",
+        "deselected  endless::unit: --failed: no run of it is recorded",
+    ] {
+        assert!(explained.lines().any(|explained| explained == line), "{line}: {explained}");
+    }
+    let first = steps(&crates, "", &["steps", "--failed-first", "--test-threads", "1"]).stdout;
+    let lines: Vec<&str> = first.lines().filter(|line| line.starts_with("test steps")).collect();
+    assert!(lines[0].contains("steps::c") && lines[1].contains("steps::h"), "{first}");
+    assert_eq!(lines.len(), 10);
+}
+
+#[dynamo_test]
+fn without_an_earlier_run_nothing_is_known_to_have_failed_and_all_runs(crates: FixtureCrates) {
+    let ran = steps(&crates, "", &["steps", "--failed"]);
+    assert_eq!((ran.code, ran.passed().len()), (Some(0), 10));
+    let shown = "dynamo-test: --failed: no earlier run of this target is recorded in ";
+    assert!(ran.stderr.contains(shown), "{}", ran.stderr);
+}
+
+#[dynamo_test]
+fn a_killed_run_leaves_what_had_failed_and_what_was_running(crates: FixtureCrates) {
+    let mut command = crates.command(FLOW);
+    command.env("FLOW_FAILS", "steps::a").args(["steps::a", "steps::b", "endless::unit"]);
+    let mut run =
+        command.args(["--shuffle", "1"]).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let told = |event: &str, case: &str| {
+        crates.events_so_far().iter().any(|told| told["event"] == event && told["case"] == case)
+    };
+    while !told("finished", "steps::a")
+        || !told("finished", "steps::b")
+        || !told("started", "endless::unit")
+    {
+        std::thread::yield_now();
+    }
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let listed = steps(&crates, "", &["--failed", "--list"]);
+    assert_eq!(listed.stdout, "endless::unit: test\nsteps::a: test\n");
+}

@@ -15,6 +15,8 @@ pub(crate) struct Timeouts {
     benchmark: Limit,
     stress: Limit,
     slow: Limit,
+    /// Of a whole run.
+    pub(crate) run: Limit,
 }
 
 impl Timeouts {

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
+use super::Outcome;
 use crate::case::Case;
 use crate::config::{Limit, Timeouts};
+use crate::stop::{self, Stop};
 
 /// How long the cases of a run may take.
 pub(crate) struct Deadlines {
@@ -11,13 +13,39 @@ pub(crate) struct Deadlines {
     pub(crate) configured: Timeouts,
 }
 
+/// How long a case may take that begins now.
+#[derive(Clone, Copy)]
+pub(super) struct Deadline {
+    pub(super) within: Option<Duration>,
+    /// It is the end of the whole run's time.
+    is_the_runs: bool,
+}
+
 impl Deadlines {
-    /// How long a case may take: by its attribute, else by the run, else by the configuration.
-    pub(super) fn of(&self, case: &Case) -> Option<Duration> {
-        match (case.definition.timeout_ms, self.timeout) {
+    /// How long a case may take: by its attribute, else by the run, else by the configuration; never longer than the
+    /// run.
+    pub(super) fn of(&self, case: &Case) -> Deadline {
+        let own = match (case.definition.timeout_ms, self.timeout) {
             (Some(timeout), _) => Some(Duration::from_millis(timeout)),
             (None, Some(Limit(timeout))) => timeout,
             (None, None) => self.configured.of(&case.markers),
+        };
+        match stop::time_left() {
+            Some(left) if own.is_none_or(|own| left < own) => {
+                Deadline { within: Some(left), is_the_runs: true }
+            }
+            _ => Deadline { within: own, is_the_runs: false },
+        }
+    }
+}
+
+impl Deadline {
+    /// Says of a case that had its time whether it was the run's.
+    pub(super) fn explain(self, outcome: &mut Outcome) {
+        if let (true, Outcome::TimedOut { message }, Some(stop @ Stop::TimeIsOver(_))) =
+            (self.is_the_runs, outcome, stop::reason())
+        {
+            *message = stop.to_string();
         }
     }
 }

@@ -3,6 +3,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::case::{Definition, Quarantine, Xfail};
+use crate::stop::Stop;
 
 /// What became of a case that ran.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,8 @@ pub(crate) enum Outcome {
     TimedOut { message: String },
     /// The run was told to stop before it ended, or before it started.
     Interrupted { signal: i32 },
+    /// It did not start, because the run's time was over, or because enough cases had failed.
+    NotBegun { reason: String },
     /// It skipped itself.
     Skipped { reason: String },
     /// It failed, as it says it would.
@@ -55,6 +58,14 @@ impl Outcome {
         Self::Interrupted { signal }
     }
 
+    /// What becomes of a case that comes after the run has stopped.
+    pub(crate) fn not_begun(stop: Stop) -> Self {
+        match stop {
+            Stop::Signal(signal) => Self::interrupted(signal),
+            Stop::TimeIsOver(_) | Stop::Failures(_) => Self::NotBegun { reason: stop.to_string() },
+        }
+    }
+
     pub(crate) fn passed(&self) -> bool {
         *self == Self::Passed
     }
@@ -69,6 +80,7 @@ impl Outcome {
             | Self::XPassed { strict: true, .. } => true,
             Self::Passed
             | Self::Interrupted { .. }
+            | Self::NotBegun { .. }
             | Self::Skipped { .. }
             | Self::XFailed { .. }
             | Self::XPassed { strict: false, .. }
@@ -124,9 +136,14 @@ impl Outcome {
             | Self::TimedOut { message }
             | Self::XFailed { message, .. }
             | Self::Quarantined { message, .. } => Some(message),
-            Self::Skipped { reason } => Some(reason),
+            Self::NotBegun { reason } | Self::Skipped { reason } => Some(reason),
             Self::Passed | Self::Interrupted { .. } | Self::XPassed { .. } => None,
         }
+    }
+
+    /// Whether the case ran to an end of its own, from which something can be learnt.
+    pub(crate) fn tells(&self) -> bool {
+        !matches!(self, Self::Interrupted { .. } | Self::NotBegun { .. } | Self::Skipped { .. })
     }
 
     /// One word for it.
@@ -138,6 +155,7 @@ impl Outcome {
             Self::Crashed { .. } => "crashed",
             Self::TimedOut { .. } => "timed out",
             Self::Interrupted { .. } => "interrupted",
+            Self::NotBegun { .. } => "not begun",
             Self::Skipped { .. } => "skipped",
             Self::XFailed { .. } => "xfailed",
             Self::XPassed { .. } => "xpassed",
@@ -157,6 +175,7 @@ impl Outcome {
             | Self::Crashed { message }
             | Self::TimedOut { message } => format!("{}: {message}", self.name()),
             Self::Interrupted { signal } => format!("interrupted by signal {signal}"),
+            Self::NotBegun { reason } => format!("not begun: {reason}"),
             Self::Skipped { reason } => format!("skipped: {reason}"),
             Self::XFailed { reason, message } => format!("xfailed ({reason}): {message}"),
             Self::XPassed { reason, .. } => {

@@ -18,10 +18,10 @@ use super::{Deadlines, GpuUse, Outcome, Output, environment};
 use crate::case::Case;
 use crate::fixture::{Grants, Need, Notes, ServiceGrant};
 use crate::gpu::GpuOptions;
-use crate::interrupt;
 use crate::schedule::Durations;
 use crate::seed;
 use crate::service::{Lease, ServiceError, ServiceOptions, Services, Want};
+use crate::stop;
 
 /// How a run executes its cases.
 pub(crate) struct RunnerOptions {
@@ -252,10 +252,8 @@ impl Runner {
         }
         let mut progress = Progress { started: Some(started), gpus: None };
         let mut without_gpus = None;
-        let attempt = match (interrupt::told_to_stop(), admitted) {
-            (Some(signal), _) => {
-                Attempt { outcome: Outcome::interrupted(signal), ..Attempt::error("") }
-            }
+        let attempt = match (stop::reason(), admitted) {
+            (Some(stop), _) => Attempt { outcome: Outcome::not_begun(stop), ..Attempt::error("") },
             (None, Err(error)) => Attempt::error(error),
             (None, Ok(admitted)) => {
                 match admitted {
@@ -341,7 +339,10 @@ impl Runner {
             Ok((leases, services)) => {
                 grants.services = services;
                 entry.runs();
-                let mut attempt = self.attempt(case, grants, whole_output, progress);
+                let deadline = self.deadlines.of(case);
+                let mut attempt =
+                    self.attempt(case, grants, deadline.within, whole_output, progress);
+                deadline.explain(&mut attempt.outcome);
                 blame_services(&leases, &mut attempt.outcome);
                 attempt
             }
@@ -384,10 +385,10 @@ impl Runner {
         &self,
         case: &Case,
         grants: Grants,
+        timeout: Option<Duration>,
         whole_output: &Path,
         observer: &mut impl Observer,
     ) -> Attempt {
-        let timeout = self.deadlines.of(case);
         let notes = self.notes.clone();
         let workers = match &self.executor {
             Executor::Workers(workers) => workers,

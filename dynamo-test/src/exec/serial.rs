@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use super::board::Entry;
 use super::waits::{GroupWait, Wait};
 use crate::holder::Holder;
-use crate::interrupt;
+use crate::stop;
 
 /// How soon a group that another process has is tried again.
 const RETRY: Duration = Duration::from_millis(2);
@@ -69,7 +69,7 @@ impl Groups {
         entry.waits_for(Wait::Group(self.wait_for(group)));
         let Some(claim) = self.ours.wait_for(group) else { return Ok(None) };
         let lock = self.open(group)?;
-        while interrupt::told_to_stop().is_none() {
+        while stop::reason().is_none() {
             if try_lock(&lock)? {
                 return Ok(Some(self.turn(lock, claim, case)));
             }
@@ -136,7 +136,7 @@ impl Ours {
     /// None where the run is told to stop meanwhile.
     fn wait_for(self: &Arc<Self>, group: &'static str) -> Option<Claim> {
         let mut groups = self.groups();
-        while interrupt::told_to_stop().is_none() {
+        while stop::reason().is_none() {
             if groups.insert(group) {
                 return Some(Claim { group, ours: Arc::clone(self) });
             }

@@ -14,8 +14,8 @@ use crate::gpu::{
     self, Ask, Card, Changes, GpuOptions, Lease, LeaseError, Leased, Leases, Look, Need,
     Reservation,
 };
-use crate::interrupt;
 use crate::schedule::{Admitted, Queue, worth_reserving};
+use crate::stop;
 
 /// How long what nobody tells (memory that others give back) may stay unnoticed.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -175,8 +175,8 @@ impl Turns {
         loop {
             changes.wait(LOOK_AGAIN);
             let mut state = self.state();
-            match interrupt::told_to_stop() {
-                Some(_) => self.give_up(&mut state, "the run was told to stop"),
+            match stop::reason() {
+                Some(stop) => self.give_up(&mut state, &stop.to_string()),
                 None => self.decide(&mut state),
             }
             if state.waiting.is_empty() {

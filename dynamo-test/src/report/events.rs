@@ -24,6 +24,9 @@ pub(crate) enum Event<'a> {
         #[serde(flatten)]
         selected: Selected<'a>,
         seed: u64,
+        /// The number that gives the cases' order.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        shuffle: Option<u64>,
         test_threads: usize,
     },
     /// What becomes of a case; one for each case, before any starts.

@@ -5,6 +5,7 @@ mod failure;
 mod listing;
 mod progress;
 mod record;
+mod results;
 mod summary;
 
 pub(crate) use events::{Event, FinishedCase, Selected, VERSION};
@@ -12,4 +13,5 @@ pub(crate) use failure::failure_text;
 pub(crate) use listing::{explain, json_list, libtest_list, markers};
 pub(crate) use progress::{Progress, Telling};
 pub(crate) use record::{Record, home};
+pub(crate) use results::LastResults;
 pub(crate) use summary::Summary;

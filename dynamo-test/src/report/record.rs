@@ -12,7 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::{Event, Summary};
 
 /// The file in a run's folder.
-const EVENTS: &str = "events.jsonl";
+pub(super) const EVENTS: &str = "events.jsonl";
 
 /// How many runs' folders are kept.
 const KEPT_RUNS: usize = 50;
@@ -136,7 +136,7 @@ fn forget_old_runs(runs: &Path) {
 }
 
 /// Whether the run of a folder, or one of a nextest run's, still holds the lock of its record.
-fn is_going_on(folder: &Path) -> bool {
+pub(super) fn is_going_on(folder: &Path) -> bool {
     let is_locked = |folder: &Path| {
         File::open(folder.join(EVENTS))
             .is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockShared).is_err())
@@ -144,7 +144,7 @@ fn is_going_on(folder: &Path) -> bool {
     is_locked(folder) || entries(folder).any(|below| is_locked(&below))
 }
 
-fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+pub(super) fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 

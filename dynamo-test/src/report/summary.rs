@@ -11,6 +11,10 @@ pub(crate) struct Summary {
     skipped: BTreeMap<String, u64>,
     /// The cases that were ended, or not begun, because the run was told to stop.
     interrupted: Vec<String>,
+    /// How many cases were not begun, by reason.
+    not_begun: BTreeMap<String, u64>,
+    /// The number that gave the cases' order.
+    shuffle: Option<u64>,
     /// The cases that failed as they say they would, or did not.
     expected: Vec<String>,
     /// What went wrong with cases in quarantine, by case.
@@ -38,6 +42,7 @@ impl Summary {
             self.proposals.extend(gpus.proposal().map(|proposal| (case(), proposal)));
         }
         match event {
+            Event::RunStarted { shuffle, .. } => self.shuffle = *shuffle,
             Event::Decided { decision, reason, .. } => {
                 self.cases += 1;
                 match *decision {
@@ -67,6 +72,9 @@ impl Summary {
                 }
             }
             Outcome::Interrupted { .. } => self.interrupted.push(case()),
+            Outcome::NotBegun { reason } => {
+                *self.not_begun.entry(reason.clone()).or_default() += 1;
+            }
             Outcome::Skipped { reason } => *self.skipped.entry(reason.clone()).or_default() += 1,
             Outcome::XFailed { .. } | Outcome::XPassed { strict: false, .. } => {
                 self.expected.push(headline());
@@ -101,6 +109,12 @@ impl fmt::Display for Summary {
             writeln!(f, "the run was told to stop; ended or not begun:")?;
             for case in &self.interrupted {
                 writeln!(f, "    {case}")?;
+            }
+        }
+        if !self.not_begun.is_empty() {
+            writeln!(f, "not begun:")?;
+            for (reason, count) in &self.not_begun {
+                writeln!(f, "    {count} × {reason}")?;
             }
         }
         if !self.skipped.is_empty() {
@@ -141,6 +155,9 @@ impl fmt::Display for Summary {
             &self.informative,
         )?;
         write_blocks(f, "successes:", &self.shown)?;
+        if let Some(shuffle) = self.shuffle {
+            writeln!(f, "shuffled: --shuffle {shuffle} gives this order again")?;
+        }
         Ok(())
     }
 }

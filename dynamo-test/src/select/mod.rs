@@ -1,9 +1,11 @@
 //! Selection × registry → plan: what becomes of each case, and why.
 
+mod order;
 mod plan;
 
 use std::fmt;
 
+pub(crate) use order::Order;
 pub(crate) use plan::{Decision, Plan, Planned};
 
 use crate::args::{Options, Vram};

@@ -65,6 +65,17 @@ impl Plan {
         Self { cases: cases.into_iter().map(decide).collect() }
     }
 
+    /// Takes out cases that were selected so far, for the reasons that are given for them.
+    pub(crate) fn deselect(&mut self, why: impl Fn(&Case) -> Option<String>) {
+        for planned in &mut self.cases {
+            if !matches!(planned.decision, Decision::Deselected(_))
+                && let Some(reason) = why(&planned.case)
+            {
+                planned.decision = Decision::Deselected(reason);
+            }
+        }
+    }
+
     pub(crate) fn running(&self) -> impl Iterator<Item = &Planned> {
         self.cases.iter().filter(|planned| planned.decision == Decision::Run)
     }

@@ -3,6 +3,8 @@
 //! `cargo test -- --flag` reaches harness binaries alone, and nextest passes no flags when it lists. So what selects
 //! has an environment variable of the same meaning; a flag wins over its variable.
 
+mod course;
+
 use std::env;
 use std::io;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -11,9 +13,10 @@ use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
 use clap::{Parser, ValueEnum};
+pub(crate) use course::{Course, OtherRunner, Shuffle};
 use libtest_mimic::{ColorSetting, FormatSetting};
 
-use crate::config::{self, Limit};
+use crate::config::{self, Config, Limit};
 use crate::gpu::GpuOptions;
 use crate::service::Backend;
 use crate::variables::{self, BadVariable};
@@ -26,7 +29,8 @@ Examples:
 Environment:
   DYNAMO_TEST_LIFECYCLE, DYNAMO_TEST_MARK, DYNAMO_TEST_SKIP (names, separated by spaces),
   DYNAMO_TEST_GPUS, DYNAMO_TEST_MAX_VRAM, DYNAMO_TEST_STRICT=1, DYNAMO_TEST_SEED and RUST_TEST_THREADS mean what the
-  flags mean; so do DYNAMO_TEST_TIMEOUT and DYNAMO_TEST_CONFIG. A flag wins.
+  flags mean; so do DYNAMO_TEST_CONFIG, _FAILED=1, _FAILED_FIRST=1, _FAIL_FAST=1, _MAX_FAIL, _RUN_TIMEOUT,
+  _SHUFFLE (a number, or random), and _TIMEOUT. A flag wins.
   DYNAMO_TEST_NATS_SERVER, DYNAMO_TEST_ETCD  the server programs, where they are not in PATH
   DYNAMO_TEST_NATS_IMAGE, DYNAMO_TEST_ETCD_IMAGE  the images, where servers are containers
   DYNAMO_TEST_SERVICES                       means --services
@@ -125,6 +129,9 @@ pub(crate) struct Options {
     /// Give a case that sets no timeout itself this much time, as in "90 s"; or "none"
     #[arg(long, value_name = "TIME", help_heading = "Running")]
     pub(crate) timeout: Option<Limit>,
+
+    #[command(flatten)]
+    pub(crate) course: Course,
 
     /// Read this file in place of the nearest dynamo-test.toml
     #[arg(long, value_name = "FILE", help_heading = "Running")]
@@ -277,6 +284,7 @@ impl Options {
         self.require_gpus = self.require_gpus || switch("DYNAMO_TEST_REQUIRE_GPUS", variable)?;
         let time = "a time with its unit, as in \"90 s\", or none";
         self.timeout = or_variable(self.timeout, "DYNAMO_TEST_TIMEOUT", time, variable)?;
+        self.course.add_environment(variable)?;
         self.config = self.config.or_else(|| variable("DYNAMO_TEST_CONFIG").map(PathBuf::from));
         let backend = "process, docker, external or auto";
         self.services = or_variable(self.services, "DYNAMO_TEST_SERVICES", backend, variable)?;
@@ -294,6 +302,11 @@ impl Options {
             self.no_capture = variable("RUST_TEST_NOCAPTURE").is_some_and(|value| value != "0");
         }
         Ok(self)
+    }
+
+    /// How long the run may take.
+    pub(crate) fn run_timeout(&self, config: &Config) -> Option<Duration> {
+        self.course.run_timeout.unwrap_or(config.timeouts.run).0
     }
 
     /// How the cases share the machine's GPUs.
