@@ -149,12 +149,13 @@ pub use fixture::Nats;
 #[doc(hidden)]
 pub use fixture::Needs;
 pub use fixture::{
-    Argument, CaseContext, Fixture, FixtureError, Leased, Program, Seed, Service, TempDir,
-    TestInfo, Verdict,
+    Argument, CaseContext, Dedicated, Exclusive, FaultError, Fixture, FixtureError, Leased,
+    Program, Seed, Server, Service, ServiceMode, TempDir, TestInfo, Verdict,
 };
 #[cfg(feature = "gpu")]
 pub use fixture::{Gpu, Gpus};
 pub use marker::{Category, Marker};
+pub use service::{Direction, Fault};
 
 /// What a module with tests needs: `use dynamo_test::prelude::*;`.
 pub mod prelude {
@@ -165,8 +166,8 @@ pub mod prelude {
     #[cfg(feature = "nats")]
     pub use crate::Nats;
     pub use crate::{
-        CaseContext, Fixture, FixtureError, Leased, Seed, Service, TempDir, TestInfo, Verdict,
-        dynamo_test, suite,
+        CaseContext, Dedicated, Direction, Exclusive, Fault, FaultError, Fixture, FixtureError,
+        Leased, Seed, Server, Service, TempDir, TestInfo, Verdict, dynamo_test, suite,
     };
 }
 

@@ -14,6 +14,30 @@ pub(crate) fn nth(seed: u64, place: u64) -> u64 {
     mix(seed.wrapping_add(place.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
 }
 
+/// The sequence that starts with a seed, number by number.
+pub(crate) struct Numbers {
+    seed: u64,
+    place: u64,
+}
+
+impl Numbers {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { seed, place: 0 }
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        let number = nth(self.seed, self.place);
+        self.place += 1;
+        number
+    }
+
+    /// One of the numbers from 0 to `most`, that included, each as likely as the others, or very nearly so.
+    pub(crate) fn up_to(&mut self, most: u64) -> u64 {
+        let number = self.next();
+        most.checked_add(1).map_or(number, |count| number % count)
+    }
+}
+
 /// Has every bit of a number bear on every bit of the result.
 fn mix(number: u64) -> u64 {
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -6,6 +6,7 @@ mod cleanup;
 mod command_line;
 mod configuration;
 mod containers;
+mod faults;
 mod gpus;
 mod in_process;
 mod macro_errors;

@@ -71,7 +71,7 @@ enum Holding {
 
 /// What a case is told of a server.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Granted {
+pub struct Granted {
     /// The address that clients are given.
     pub(crate) url: String,
     /// Where it listens: `host:port`.
@@ -220,16 +220,19 @@ impl Lease {
         // A server that has just been killed may not have ended yet, but it does not do as it is told any more.
         let within = self.within.min(FAULT_WITHIN);
         let told = match (&self.holding, self.want.mode) {
-            (_, Mode::Exclusive | Mode::Dedicated) => self.wipe(within).err(),
+            (_, Mode::Exclusive) => self.wipe(within).err(),
+            // The case may have paused it, or cut it off: that it does not answer is no fault of its own.
+            (_, Mode::Dedicated) => None,
             (Holding::External { external, .. }, Mode::Shared) => external.check(within).err(),
             (Holding::Started { .. }, Mode::Shared) => None,
         };
         let wait = if told.is_some() { FAULT_WITHIN } else { Duration::ZERO };
         match (self.status(wait), &self.holding) {
             (Some(Err(error)), _) => Some(error),
-            (Some(Ok(Status { ended: Some(status), tail })), Holding::Started { name, .. }) => {
-                Some(ServiceError::Died { name: name.clone(), status, tail })
-            }
+            (
+                Some(Ok(Status { ended: Some(status), tail, told_to_end: false })),
+                Holding::Started { name, .. },
+            ) => Some(ServiceError::Died { name: name.clone(), status, tail }),
             _ => told,
         }
     }

@@ -11,9 +11,11 @@
 
 mod ancestry;
 mod client;
+mod disturb;
 #[cfg(feature = "etcd")]
 mod etcd;
 mod external;
+mod fault;
 #[cfg(feature = "etcd")]
 mod grpc;
 mod kind;
@@ -22,6 +24,7 @@ mod locate;
 #[cfg(feature = "nats")]
 mod nats;
 mod origin;
+mod proxy;
 mod run;
 mod spec;
 pub(crate) mod supervisor;
@@ -34,14 +37,17 @@ use std::time::Duration;
 pub(crate) use client::suspend;
 #[cfg(feature = "etcd")]
 pub(crate) use etcd::EtcdServer;
+pub use fault::Fault;
 pub(crate) use kind::{Kind, Located, Unready, Want};
-pub(crate) use lease::{Granted, Lease, ServiceOptions, Services};
+pub(crate) use lease::{Granted, Handle, Lease, ServiceOptions, Services};
 pub(crate) use locate::locate;
 #[cfg(feature = "nats")]
 pub(crate) use nats::NatsServer;
 pub(crate) use origin::{Backend, Origins};
+pub use proxy::Direction;
 pub(crate) use run::CONTROLLER_VARIABLE;
 pub(crate) use spec::{Mode, Port, ProcessSpec};
+pub(crate) use wire::Command;
 
 use origin::AlsoLookedFor;
 use tail::Tail;

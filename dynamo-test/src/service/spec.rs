@@ -73,7 +73,7 @@ pub(crate) enum Port {
 /// How much of a server a lease is the right to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Mode {
+pub enum Mode {
     /// All of one that others have used, and will use again.
     Exclusive,
     /// A part of one that others use at the same time.

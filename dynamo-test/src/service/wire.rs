@@ -9,13 +9,14 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::fault::Fault;
 use super::spec::{Mode, ServerSpec};
 #[cfg(feature = "containers")]
 use super::supervisor::EngineError;
 use super::tail::Tail;
 
 /// Rises with every change of what is said; supervisors of other versions have other sockets.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// A client's word. Each is answered.
 #[derive(Debug, Serialize, Deserialize)]
@@ -35,8 +36,12 @@ pub(super) enum Request {
     Condemn { reason: String },
     /// This connection, too, commands the server of a lease that another holds.
     Attend { lease: u64 },
-    /// Something shall happen to the server.
-    Command { command: Command },
+    /// Something shall happen to a server of the lease, which are counted from 0.
+    Command { server: usize, command: Command },
+    /// A fault shall befall a server of the lease.
+    Inflict { server: usize, fault: Fault },
+    /// All faults of a server of the lease shall end.
+    Heal { server: usize },
     /// How the server is, once it has ended or this much time has passed.
     Status { within: Duration },
     /// The client is about to stand still, and its servers shall, too, until it goes on or hangs up.
@@ -117,6 +122,8 @@ pub(super) struct Status {
     /// How it ended, if it has.
     pub(super) ended: Option<String>,
     pub(super) tail: Tail,
+    /// Whether somebody has asked for its end.
+    pub(super) told_to_end: bool,
 }
 
 /// Why the supervisor has no server to give.
@@ -142,6 +149,10 @@ pub(crate) enum ServerError {
     NotDone { name: String, command: String, error: String },
     #[error("the case's lease of a server is over")]
     NoLease,
+    #[error(
+        "the way to a server that others use, too, cannot be disturbed: ask for a dedicated one"
+    )]
+    NoFront,
     #[error("the run is over, and its servers with it")]
     Ending,
     #[cfg(feature = "containers")]

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use super::super::wire::{Answer, Connection, Request, ServerError};
 use super::Supervisor;
-use super::pool::{Held, Member};
+use super::member::Member;
+use super::pool::Held;
 
 /// Answers a client until it hangs up, or is gone.
 pub(super) fn serve(supervisor: &Arc<Supervisor>, stream: UnixStream) {
@@ -66,10 +67,13 @@ impl Client<'_> {
                 }
                 Err(error) => Answer::Refused { error },
             },
-            Request::Command { command } => match self.member() {
-                Ok(member) => done(member.command(command)),
-                Err(error) => Answer::Refused { error },
-            },
+            Request::Command { server, command } => {
+                self.with_member(|member| member.command(server, command))
+            }
+            Request::Inflict { server, fault } => {
+                self.with_member(|member| member.inflict(server, fault))
+            }
+            Request::Heal { server } => self.with_member(|member| member.heal(server)),
             Request::Status { within } => match self.member() {
                 Ok(member) => Answer::Status(member.status(within)),
                 Err(error) => Answer::Refused { error },
@@ -89,6 +93,10 @@ impl Client<'_> {
 
     fn with_held(&self, act: impl FnOnce(&Held) -> Result<(), ServerError>) -> Answer {
         done(self.held.as_ref().ok_or(ServerError::NoLease).and_then(act))
+    }
+
+    fn with_member(&self, act: impl FnOnce(&Member) -> Result<(), ServerError>) -> Answer {
+        done(self.member().and_then(|member| act(member)))
     }
 
     fn member(&self) -> Result<&Arc<Member>, ServerError> {

@@ -9,7 +9,9 @@
 mod connection;
 #[cfg(feature = "containers")]
 mod container;
+mod front;
 mod log;
+mod member;
 mod pool;
 mod process;
 mod reaper;

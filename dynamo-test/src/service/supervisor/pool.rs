@@ -4,18 +4,18 @@ use std::collections::{HashMap, VecDeque};
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
-use std::time::Duration;
 
 use super::super::spec::{Mode, ServerSpec};
-use super::super::wire::{Command, Leased, ServerError, Status, Wanted};
+use super::super::wire::{Leased, ServerError, Wanted};
 #[cfg(feature = "containers")]
 use super::container::Containers;
+use super::member::Member;
 use super::reaper::Reaper;
-use super::server::{self, Server, Surroundings};
+use super::server::{self, Surroundings};
 
 /// All servers of the supervisor.
 pub(super) struct Pools {
@@ -70,14 +70,6 @@ enum Standing {
     Broken(ServerError),
 }
 
-/// A server, with what its lease needs to know.
-pub(super) struct Member {
-    server: Box<dyn Server>,
-    used: AtomicBool,
-    /// Whether something was done to it that the next user shall not suffer from.
-    tampered: AtomicBool,
-}
-
 /// A lease of a server; dropping it gives the server back.
 pub(super) struct Held {
     lease: u64,
@@ -117,9 +109,9 @@ impl Pools {
         drop(state);
         let leased = Leased {
             lease,
-            authority: member.server.authority(),
-            folder: member.server.folder().map(Into::into),
-            fresh: !member.used.swap(true, Ordering::AcqRel),
+            authority: member.authority(),
+            folder: member.folder().map(Into::into),
+            fresh: member.begin_use(),
         };
         Ok((Held { lease, wanted: wanted.clone(), member, pools: Arc::clone(self) }, leased))
     }
@@ -147,7 +139,7 @@ impl Pools {
         drop(state);
         if is_first_or_last {
             for member in self.all() {
-                member.server.suspend(suspended);
+                member.suspend(suspended);
             }
         }
     }
@@ -163,7 +155,7 @@ impl Pools {
         drop(state);
         thread::scope(|scope| {
             for member in self.all() {
-                scope.spawn(move || member.server.stop());
+                scope.spawn(move || member.stop());
             }
         });
     }
@@ -175,7 +167,7 @@ impl Pools {
         }
         let pool = state.pool(wanted);
         while let Some(idle) = pool.idle.pop() {
-            if idle.server.ended(Duration::ZERO).is_none() {
+            if !idle.has_ended() {
                 return Ok(idle);
             }
             pool.count -= 1;
@@ -194,11 +186,7 @@ impl Pools {
         let shared = Arc::clone(&self.state().pool(wanted).shared);
         // Whoever comes while it starts waits here for it.
         let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let works = |member: &Arc<Member>| {
-            !member.tampered.load(Ordering::Acquire)
-                && member.server.ended(Duration::ZERO).is_none()
-        };
-        if let Some(member) = shared.as_ref().filter(|member| works(member)) {
+        if let Some(member) = shared.as_ref().filter(|member| member.is_well()) {
             return Ok(Arc::clone(member));
         }
         self.check(&wanted.spec)?;
@@ -247,22 +235,18 @@ impl Pools {
     }
 
     fn start(&self, wanted: &Wanted) -> Given {
-        let started = self.start_server(wanted);
+        let started = self.start_member(wanted);
         let mut state = self.state();
         let ending = state.ending;
         let standing = &mut state.pool(wanted).standing;
         match (started, &standing) {
             // It ends with the last that holds it, which is this.
             (Ok(_), _) if ending => Err(ServerError::Ending),
-            (Ok(server), _) => {
+            (Ok(member), _) => {
                 if matches!(standing, Standing::Unknown) {
                     *standing = Standing::Starts;
                 }
-                let member = Arc::new(Member {
-                    server,
-                    used: AtomicBool::new(false),
-                    tampered: AtomicBool::new(false),
-                });
+                let member = Arc::new(member);
                 state.all.retain(|member| member.strong_count() > 0);
                 state.all.push(Arc::downgrade(&member));
                 Ok(member)
@@ -275,7 +259,7 @@ impl Pools {
         }
     }
 
-    fn start_server(&self, wanted: &Wanted) -> Result<Box<dyn Server>, ServerError> {
+    fn start_member(&self, wanted: &Wanted) -> Result<Member, ServerError> {
         let name = &wanted.spec.name;
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let folder = self.folder.join(format!("{name}-{number}"));
@@ -291,10 +275,17 @@ impl Pools {
             #[cfg(feature = "containers")]
             containers: Arc::clone(&self.containers),
         };
-        server::start(&wanted.spec, surroundings).inspect_err(|_| {
+        let server = server::start(&wanted.spec, surroundings).inspect_err(|_| {
             // One that did start takes its folder along when it ends.
             let _ = std::fs::remove_dir_all(&folder);
-        })
+        })?;
+        let member = Member::new(server);
+        if wanted.mode != Mode::Dedicated {
+            return Ok(member);
+        }
+        member
+            .with_fronts(number)
+            .map_err(|error| ServerError::NoPort { name: name.clone(), error: error.to_string() })
     }
 
     fn all(&self) -> Vec<Arc<Member>> {
@@ -342,17 +333,6 @@ impl Pool {
     }
 }
 
-impl Member {
-    pub(super) fn status(&self, within: Duration) -> Status {
-        Status { ended: self.server.ended(within), tail: self.server.tail() }
-    }
-
-    pub(super) fn command(&self, command: Command) -> Result<(), ServerError> {
-        self.tampered.store(true, Ordering::Release);
-        self.server.command(command)
-    }
-}
-
 impl Held {
     pub(super) fn member(&self) -> &Arc<Member> {
         &self.member
@@ -360,7 +340,7 @@ impl Held {
 
     /// Has the server end with its lease.
     pub(super) fn discard(&self) {
-        self.member.tampered.store(true, Ordering::Release);
+        self.member.discard();
     }
 
     /// No server of the spec is of use, unless one has been.
@@ -379,11 +359,10 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         let member = &self.member;
-        let is_well = !member.tampered.load(Ordering::Acquire)
-            && member.server.ended(Duration::ZERO).is_none();
+        let is_well = member.is_well();
         if self.wanted.mode == Mode::Dedicated || !is_well {
             // Now, and not once the last who attends it has gone.
-            member.server.stop();
+            member.stop();
         }
         let mut state = self.pools.state();
         state.leased.remove(&self.lease);

@@ -24,6 +24,11 @@ pub(super) trait Server: Send + Sync {
     /// Its last lines.
     fn tail(&self) -> Tail;
 
+    /// Of a group of servers, these: each can be disturbed by itself.
+    fn group(&self) -> &[Box<dyn Server>] {
+        &[]
+    }
+
     /// Does something to it, and returns when it is done.
     fn command(&self, command: Command) -> Result<(), ServerError>;
 
