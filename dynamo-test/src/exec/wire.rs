@@ -291,11 +291,19 @@ pub(super) fn send(mut stream: impl Write, message: &impl Message) -> io::Result
 }
 
 /// What has come in and is not a message yet.
-#[derive(Default)]
 pub(super) struct Inbox {
     bytes: Vec<u8>,
     /// Where the next message begins.
     start: usize,
+    /// Where the next bytes come in; made once, because to fill a buffer takes an unoptimised build longer than to run
+    /// a case.
+    chunk: Box<[u8]>,
+}
+
+impl Default for Inbox {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), start: 0, chunk: vec![0; CHUNK].into() }
+    }
 }
 
 impl Inbox {
@@ -303,11 +311,9 @@ impl Inbox {
     pub(super) fn receive(&mut self, mut stream: impl Read) -> io::Result<usize> {
         self.bytes.drain(..self.start);
         self.start = 0;
-        let before = self.bytes.len();
-        self.bytes.resize(before + CHUNK, 0);
-        let read = stream.read(&mut self.bytes[before..]);
-        self.bytes.truncate(before + *read.as_ref().unwrap_or(&0));
-        read
+        let read = stream.read(&mut self.chunk)?;
+        self.bytes.extend_from_slice(&self.chunk[..read]);
+        Ok(read)
     }
 
     /// The next message that is there as a whole.

@@ -1,5 +1,6 @@
 //! The events of a run: one JSON object a line.
 
+use std::io::Write;
 use std::path::Path;
 
 use serde::Serialize;
@@ -46,6 +47,43 @@ pub(crate) enum Event<'a> {
     RunFinished { passed: u64, failed: u64, ignored: u64, filtered_out: u64, duration_ms: f64 },
 }
 
+impl Event<'_> {
+    /// Adds the event as a line that begins with `head`, the opened object with its time.
+    ///
+    /// What every case has is laid out by hand: in an unoptimised build, serde would take longer than to run the case.
+    pub(super) fn put_line(&self, head: &str, lines: &mut Vec<u8>) {
+        lines.extend_from_slice(head.as_bytes());
+        // Writing to a vector cannot fail.
+        let _ = match self {
+            Self::Decided { case, decision, reason: None } if is_plain(case) => {
+                write!(lines, r#""event":"decided","case":"{case}","decision":"{decision}"}}"#)
+            }
+            Self::Started { case, pid } if is_plain(case) => {
+                write!(lines, r#""event":"started","case":"{case}","pid":{pid}}}"#)
+            }
+            Self::Finished(finished) if finished.only_passed() && is_plain(finished.case) => {
+                let FinishedCase { case, duration_ms, seed, .. } = finished;
+                write!(
+                    lines,
+                    r#""event":"finished","case":"{case}","outcome":"passed","duration_ms":{duration_ms},"seed":{seed}}}"#
+                )
+            }
+            // An event is plain data: it has no form that JSON lacks. Its time does not go in by serde's flattening,
+            // which would buffer every field.
+            _ => {
+                let fields = serde_json::to_vec(self).unwrap_or_default();
+                lines.write_all(fields.get(1..).unwrap_or_default())
+            }
+        };
+        lines.push(b'\n');
+    }
+}
+
+/// Whether JSON has a text as it is.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\')
+}
+
 /// What selected the cases.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Selected<'a> {
@@ -88,4 +126,74 @@ pub(crate) struct FinishedCase<'a> {
     /// The command that runs it again, if it did not pass.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rerun: Option<&'a String>,
+}
+
+impl FinishedCase<'_> {
+    /// Whether there is nothing to tell but that it passed.
+    fn only_passed(&self) -> bool {
+        let Self {
+            case: _,
+            outcome,
+            duration_ms: _,
+            seed: _,
+            uses_seed,
+            informative,
+            output,
+            whole_output,
+            traces,
+            kept,
+            gpus,
+            rerun,
+        } = self;
+        outcome.passed()
+            && !uses_seed
+            && !informative
+            && output.is_none()
+            && whole_output.is_none()
+            && traces.is_empty()
+            && kept.is_none()
+            && gpus.is_none()
+            && rerun.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::prelude::*;
+
+    #[dynamo_test]
+    fn what_is_laid_out_by_hand_is_what_serde_makes_of_it() {
+        let finished = FinishedCase {
+            case: "module::größe",
+            outcome: &Outcome::Passed,
+            duration_ms: 0.125,
+            seed: u64::MAX,
+            uses_seed: false,
+            informative: false,
+            output: None,
+            whole_output: None,
+            traces: &[],
+            kept: None,
+            gpus: None,
+            rerun: None,
+        };
+        let events = [
+            Event::Decided { case: "a::b", decision: "run", reason: None },
+            Event::Decided { case: "a \"quoted\" name\\", decision: "run", reason: None },
+            Event::Started { case: "a::b", pid: 7 },
+            Event::Finished(finished),
+        ];
+        for event in events {
+            let mut line = Vec::new();
+            event.put_line("{\"time\":3,", &mut line);
+            assert_eq!(line.pop(), Some(b'\n'));
+            let by_hand: Value = serde_json::from_slice(&line).unwrap();
+            let mut by_serde = serde_json::to_value(&event).unwrap();
+            by_serde["time"] = 3.into();
+            assert_eq!(by_hand, by_serde);
+        }
+    }
 }

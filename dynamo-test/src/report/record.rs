@@ -73,14 +73,9 @@ impl Record {
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let mut lines = Vec::new();
+        let time = format!("{{\"time\":{time},");
         for event in events {
-            // An event is plain data: it has no form that JSON lacks. Its time goes into the object by hand, because
-            // serde's flattening would buffer every field.
-            if let Ok(fields) = serde_json::to_vec(event) {
-                let _ = write!(lines, "{{\"time\":{time},");
-                lines.extend_from_slice(&fields[1..]);
-                lines.push(b'\n');
-            }
+            event.put_line(&time, &mut lines);
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         for event in events {
