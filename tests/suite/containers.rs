@@ -17,14 +17,18 @@ use engine::Engine;
 
 suite!(integration, premerge);
 
-/// Runs cases of the fixture crate with their servers in containers.
-fn command(crates: &FixtureCrates, engine: &Engine, cases: &[&str]) -> Command {
-    let mut command = crates.command(env!("CARGO_BIN_EXE_services"));
+/// Has a fixture crate's cases get their servers in containers.
+fn in_containers<'a>(engine: &Engine, command: &'a mut Command) -> &'a mut Command {
     command
         .args(["--services", "docker"])
-        .args(cases)
         .env("DYNAMO_TEST_NATS_IMAGE", &engine.nats)
-        .env("DYNAMO_TEST_ETCD_IMAGE", &engine.etcd);
+        .env("DYNAMO_TEST_ETCD_IMAGE", &engine.etcd)
+}
+
+/// Runs cases that use NATS and etcd with these in containers.
+fn command(crates: &FixtureCrates, engine: &Engine, cases: &[&str]) -> Command {
+    let mut command = crates.command(env!("CARGO_BIN_EXE_services"));
+    in_containers(engine, &mut command).args(cases);
     command
 }
 
@@ -44,6 +48,15 @@ fn each_case_finds_its_servers_empty_and_to_itself(crates: FixtureCrates, engine
     assert_eq!(ran.code, Some(0), "{}", ran.stdout);
     assert_eq!(ran.passed().len(), 11);
     assert!(crates.leftovers().is_empty(), "{:?}", crates.leftovers());
+}
+
+#[dynamo_test]
+fn each_fault_is_to_a_client_what_it_is_with_a_process(crates: FixtureCrates, engine: Engine) {
+    let mut command = crates.command(env!("CARGO_BIN_EXE_faults"));
+    let in_containers = in_containers(&engine, &mut command);
+    let ran = finish(&engine, in_containers.args(["nats::", "etcd::"]));
+    assert_eq!(ran.code, Some(0), "{}", ran.stdout);
+    assert!(ran.passed().len() >= 12, "{}", ran.stdout);
 }
 
 #[dynamo_test]

@@ -1,3 +1,5 @@
+use std::io::{ErrorKind, Read};
+use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
@@ -16,11 +18,18 @@ use testcontainers::{ContainerAsync, GenericImage};
 use super::super::log::Log;
 use super::super::server::Server;
 use super::engine::{Engine, Started};
+use crate::process_groups::Stopwatch;
 use crate::service::tail::Tail;
 use crate::service::wire::{Command, ServerError};
 
 /// How long the last lines may take to arrive, once the server has ended.
 const LAST_LINES_WITHIN: Duration = Duration::from_secs(1);
+
+/// How soon a server that does not listen is looked at again, unless it ends.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(5);
+
+/// For how long a connection that will be ended stays open, at most.
+const SILENCE: Duration = Duration::from_millis(50);
 
 /// How long a server that was killed may take to be gone.
 const GONE_WITHIN: Duration = Duration::from_secs(10);
@@ -111,6 +120,20 @@ impl ServerContainer {
         self.ask(self.engine.docker.start_container(&self.id, None::<StartContainerOptions>))?;
         let life = follow(&self.engine, &self.id, &self.log);
         *self.state() = State { life, paused: false };
+        self.wait_until_it_listens()
+    }
+
+    /// Waits until somebody listens behind the port. Until then the engine takes a connection and ends it at once.
+    fn wait_until_it_listens(&self) -> Result<(), String> {
+        let waited = Stopwatch::start();
+        while !listens(&self.authority) {
+            if let Some(status) = self.ended(LOOK_AGAIN_AFTER) {
+                return Err(format!("it has ended ({status})"));
+            }
+            if waited.elapsed() >= self.within {
+                return Err(format!("it does not listen after {} s", self.within.as_secs_f64()));
+            }
+        }
         Ok(())
     }
 
@@ -189,6 +212,19 @@ impl Server for ServerContainer {
 impl Drop for ServerContainer {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// Whether a connection is not ended at once.
+fn listens(authority: &str) -> bool {
+    let heard = TcpStream::connect(authority).and_then(|mut stream| {
+        stream.set_read_timeout(Some(SILENCE))?;
+        stream.read(&mut [0])
+    });
+    match heard {
+        Ok(read) => read > 0,
+        // It waits for the client's first word.
+        Err(error) => matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
     }
 }
 
