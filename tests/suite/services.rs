@@ -144,6 +144,21 @@ fn a_program_that_is_no_server_is_waited_for_once(crates: FixtureCrates) {
 }
 
 #[dynamo_test]
+fn a_disk_that_is_full_is_told_in_the_server_s_own_words(crates: FixtureCrates) {
+    // No file may grow beyond 128 KiB; etcd reserves megabytes for its log.
+    let limited = program(&crates, "#!/bin/sh\nulimit -f 256\nexec \"$@\"\n", 0o755);
+    let mut command = crates.command(limited);
+    command.arg(SERVICES).args(["environment", "--test-threads=1"]);
+    let ran = FixtureCrates::finish(&mut command);
+    assert_eq!(ran.code, Some(101), "{}", ran.stdout);
+    assert_eq!(ran.passed(), ["environment::names_nats_alone", "environment::names_none"]);
+    let shown = ran.failure("environment::names_both");
+    assert!(shown.starts_with("error: etcd ended before it was ready"), "{shown}");
+    assert!(shown.contains("file too large"), "{shown}");
+    assert!(crates.leftovers().is_empty(), "{:?}", crates.leftovers());
+}
+
+#[dynamo_test]
 fn a_server_that_is_too_old_is_refused(crates: FixtureCrates) {
     let text = r#"#!/usr/bin/env python3
 import socket, sys

@@ -49,18 +49,27 @@ def measure(numbers, _):
         raise Unmeasured("tests/tools.sh did not find or install the servers")
     programs = dict(zip(names, tools.stdout.splitlines()))
     function = "async fn NAME(nats: Nats, etcd: Etcd) -> Tested {\n    use_both(nats, etcd).await\n}"
+    leasing = functions(CASES, "dynamo_test", "fn lease_NAME(_nats: Nats, _etcd: Etcd) {}")
+    doing_nothing = functions(CASES, "dynamo_test", "fn nothing_NAME() {}")
     binary = build(make_crate("services", [
         OUR_DEPENDENCY,
         'async-nats = { version = "0.51", default-features = false, features = ["jetstream", "ring"] }',
         'etcd-client = { version = "0.21", default-features = false }',
-    ], functions(CASES, "dynamo_test", function, SERVICES), harness=False), **programs)
+    ], functions(CASES, "dynamo_test", function, SERVICES) + leasing + doing_nothing, harness=False), **programs)
 
-    def recorded(select, count):
-        """A run, and when what happened in it, by the events that the harness records."""
+    def recorded(select, count, after=None):
+        """A run, and when what happened in it, by the events that the harness records. It is the second binary of a
+        cargo, or what the harness takes for one, where it runs `after` another selection."""
         with tempfile.TemporaryDirectory(dir=WORK) as runs:
-            done = run([binary, select, "--test-threads", "2"], WORK, f"{count} passed",
-                       DYNAMO_TEST_DIR=runs, **programs)
-            events = map(json.loads, next(pathlib.Path(runs).glob("runs/*/events.jsonl")).read_text().splitlines())
+            command = [binary, select, "--test-threads", "2"]
+            if after:
+                cargo = pathlib.Path(runs) / "cargo"
+                cargo.write_text(f'#!/bin/sh\n"$1" {after} && "$@"\n')
+                cargo.chmod(0o755)
+                command.insert(0, cargo)
+            done = run(command, WORK, f"{count} passed", DYNAMO_TEST_DIR=runs, **programs)
+            last = sorted(pathlib.Path(runs).glob("runs/*/events.jsonl"))[-1]
+            events = map(json.loads, last.read_text().splitlines())
         times = {}
         for event in events:
             times.setdefault(event["event"], []).append(event["time"])
@@ -75,6 +84,22 @@ def measure(numbers, _):
             found[select] = {"start": times["started"][0] - times["decided"][-1], "start to stop": done.wall * 1e3}
         return {metric: value - found["none"][metric] for metric, value in found[service].items()}
 
+    def attach(service):
+        """The same in the second binary of a cargo, where the first has left a server."""
+        found = {}
+        for select in (service, "none"):
+            _, times = recorded(f"ready_{select}", 1, after=f"ready_{service}")
+            found[select] = times["started"][0] - times["decided"][-1]
+        return {"attach": found[service] - found["none"]}
+
+    def lease(_):
+        """What it takes to have both servers, wiped, for each case but the first."""
+        found = {}
+        for select in ("lease_", "nothing_"):
+            _, times = recorded(select, CASES)
+            found[select] = (times["finished"][-1] - times["finished"][0]) / (CASES - 1)
+        return {"lease and wipe": found["lease_"] - found["nothing_"]}
+
     def use(_):
         done, times = recorded("case_", CASES)
         settled = (times["finished"][-1] - times["finished"][0]) / (CASES - 1)
@@ -83,3 +108,12 @@ def measure(numbers, _):
     numbers.measure("services", 11, ["nats", "etcd"], start, {"start": "ms", "start to stop": "ms"})
     numbers.measure("services", 7, ["both"], use, {"a case": "ms", "a case, with starts": "ms"},
                     notes={"both": f"{CASES} cases on 2 threads"})
+    numbers.measure("services", 11, ["nats", "etcd"], attach, {"attach": "ms"})
+    numbers.measure("services", 7, ["both"], lease, {"lease and wipe": "ms"},
+                    notes={"both": f"{CASES} cases on 2 threads"})
+    numbers.goal("services", "start", "nats", None, 20)
+    numbers.goal("services", "start", "etcd", None, 90)
+    numbers.goal("services", "attach", "nats", None, 3)
+    numbers.goal("services", "attach", "etcd", None, 3)
+    numbers.goal("services", "lease and wipe", "both", None, 4)
+    numbers.goal("services", "a case", "both", None, 10)

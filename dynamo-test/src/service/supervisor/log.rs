@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::super::tail::Tail;
 
-/// How many of a server's last lines are kept.
-const LINES: usize = 20;
+/// How many of a server's last lines are kept: enough for what a Go program says before its goroutines.
+const LINES: usize = 40;
 
 /// What a server printed.
 #[derive(Default)]
