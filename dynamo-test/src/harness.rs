@@ -375,6 +375,7 @@ impl Run {
             whole_output: finished.whole_output.as_deref(),
             traces: &finished.traces,
             kept: finished.kept.as_deref(),
+            logs: &finished.logs,
             gpus: finished.gpus.as_ref(),
             rerun: rerun.as_ref(),
         };

@@ -56,13 +56,17 @@ mod fixture;
 mod gpu;
 mod harness;
 mod holder;
+mod hugging_face;
 mod interrupt;
 mod marker;
 mod own_program;
+mod ports;
+mod process;
 mod process_groups;
 mod recall;
 mod report;
 mod schedule;
+mod secrets;
 mod seed;
 mod select;
 #[cfg_attr(
@@ -154,7 +158,11 @@ pub use fixture::{
 };
 #[cfg(feature = "gpu")]
 pub use fixture::{Gpu, Gpus};
+pub use fixture::{HuggingFace, Model, Ports, Processes, Token};
+pub use hugging_face::BadModelName;
 pub use marker::{Category, Marker};
+pub use ports::NoFreePort;
+pub use process::{LinePattern, Process, ProcessCommand, ProcessError, Ready, Tail, Wait};
 pub use service::{Direction, Fault};
 
 /// What a module with tests needs: `use dynamo_test::prelude::*;`.
@@ -167,7 +175,8 @@ pub mod prelude {
     pub use crate::Nats;
     pub use crate::{
         CaseContext, Dedicated, Direction, Exclusive, Fault, FaultError, Fixture, FixtureError,
-        Leased, Seed, Server, Service, TempDir, TestInfo, Verdict, dynamo_test, suite,
+        HuggingFace, Leased, Ports, Processes, Ready, Seed, Server, Service, TempDir, TestInfo,
+        Verdict, dynamo_test, suite,
     };
 }
 

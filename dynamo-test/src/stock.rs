@@ -156,6 +156,9 @@ impl Stock {
         if let Some(output) = &finished.output {
             print!("{}", output.text);
         }
+        for log in &finished.logs {
+            print!("\n{log}");
+        }
         if let Some(kept) = &finished.kept {
             eprintln!("kept: {}", kept.display());
         }

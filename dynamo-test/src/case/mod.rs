@@ -2,12 +2,14 @@
 
 mod body;
 mod definition;
+mod early_end;
 pub(crate) mod policy;
 mod registry;
 
 pub(crate) use body::TestResult;
 pub use body::{Body, IntoTestResult, Prepared};
 pub use definition::{Definition, Quarantine, Runtime, Xfail};
+pub(crate) use early_end::EarlyEnd;
 pub(crate) use registry::Registry;
 pub use registry::Suite;
 
@@ -59,6 +61,7 @@ impl Case {
             || !definition.env.is_empty()
             || definition.gpus > 0
             || !self.needs.services().is_empty()
+            || self.needs.needs_own_process()
     }
 
     /// Whether it may have to wait for others to end before it can start.

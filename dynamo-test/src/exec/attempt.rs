@@ -16,7 +16,7 @@ use crate::fixture::{CaseContext, FixtureError, Grants, Notes, Verdict};
 pub(super) struct Running {
     definition: &'static Definition,
     thread: Option<JoinHandle<()>>,
-    end: Receiver<Outcome>,
+    end: Receiver<End>,
     watch: Watch,
 }
 
@@ -29,11 +29,17 @@ pub(super) fn start(case: &Case, grants: Grants, notes: Notes) -> Result<Running
     let watch = Watch::new();
     let lineage = watch.lineage();
     let (ended, end) = mpsc::channel();
+    if let Body::WithFixtures(_) = definition.body {
+        let ended = ended.clone();
+        context.early_end().on_giving_up(move |reason| {
+            let _ = ended.send(End::GivenUp(Outcome::failed(reason)));
+        });
+    }
     let thread = thread::Builder::new().name(case.name().into()).spawn(move || {
         panics::begin(lineage);
         let outcome = run(definition, &context, lineage);
         // Nobody listens any more to a case that has had its time.
-        let _ = ended.send(outcome);
+        let _ = ended.send(End::Reached(outcome));
     });
     match thread {
         Ok(thread) => Ok(Running { definition, thread: Some(thread), end, watch }),
@@ -44,30 +50,45 @@ pub(super) fn start(case: &Case, grants: Grants, notes: Notes) -> Result<Running
 impl Running {
     /// Waits until the case has ended.
     pub(super) fn wait(&mut self) -> Outcome {
-        let outcome = self.end.recv();
-        self.ended(outcome.ok())
+        let end = self.end.recv();
+        self.ended(end.ok())
     }
 
     /// Waits until the case has ended, but no longer than that.
     pub(super) fn wait_for(&mut self, time: Duration) -> Option<Outcome> {
         match self.end.recv_timeout(time) {
             Err(RecvTimeoutError::Timeout) => None,
-            outcome => Some(self.ended(outcome.ok())),
+            end => Some(self.ended(end.ok())),
         }
     }
 
-    fn ended(&mut self, outcome: Option<Outcome>) -> Outcome {
+    fn ended(&mut self, end: Option<End>) -> Outcome {
+        let outcome = match end {
+            Some(End::Reached(outcome)) => outcome,
+            Some(End::GivenUp(outcome)) => return outcome,
+            None => Outcome::error("the harness itself panicked: please report this"),
+        };
         // Its thread-locals are dropped with it, which belongs to the case. They may panic, which it survives.
         let _ = self.thread.take().map(JoinHandle::join);
-        let outcome = outcome
-            .unwrap_or_else(|| Outcome::error("the harness itself panicked: please report this"));
         self.judge(outcome)
+    }
+
+    /// Whether its function still runs, though the case has ended.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.thread.is_some()
     }
 
     /// What its threads and tasks did until now changes the outcome, if they panicked.
     pub(super) fn judge(&self, outcome: Outcome) -> Outcome {
         panics::judge(self.watch.lineage(), self.definition, outcome)
     }
+}
+
+/// What is heard of a case's thread.
+enum End {
+    Reached(Outcome),
+    /// The case is over; its function did not notice.
+    GivenUp(Outcome),
 }
 
 fn run(definition: &Definition, context: &CaseContext, lineage: Lineage) -> Outcome {
@@ -83,27 +104,50 @@ fn run(definition: &Definition, context: &CaseContext, lineage: Lineage) -> Outc
         },
         Body::WithFixtures(prepare) => match tokio(definition.runtime) {
             Ok(tokio) => {
-                let prepared = panics::catch(|| tokio.block_on(prepare(context.clone())));
+                let early_end = context.early_end();
+                let prepared =
+                    panics::catch(|| tokio.block_on(early_end.unless(prepare(context.clone()))));
                 let outcome = match prepared {
-                    Ok(Ok(Prepared::Sync(function))) => {
+                    Ok(Some(Ok(Prepared::Sync(function)))) => {
                         // What the function drops may belong to the runtime.
                         let _entered = tokio.enter();
                         judge(panics::catch(function))
                     }
-                    Ok(Ok(Prepared::Async(future))) => {
-                        judge(panics::catch(|| tokio.block_on(future)))
+                    Ok(Some(Ok(Prepared::Async(future)))) => {
+                        let ended = panics::catch(|| tokio.block_on(early_end.unless(future)));
+                        ended.transpose().map_or_else(|| ended_early(context), judge)
                     }
-                    Ok(Err(error)) => Outcome::error(error),
+                    Ok(Some(Err(error))) => Outcome::error(error),
+                    Ok(None) => ended_early(context),
                     Err(Ended::Skipped(reason)) => Outcome::Skipped { reason },
                     Err(Ended::Panicked(panic)) => {
                         Outcome::error(format!("a fixture {}", described(&panic)))
                     }
                 };
                 let outcome = tear_down(&tokio, context, outcome);
-                close(tokio, outcome)
+                blame_early_end(context, close(tokio, outcome))
             }
             Err(error) => error,
         },
+    }
+}
+
+/// The outcome of a function that did not come to its end.
+fn ended_early(context: &CaseContext) -> Outcome {
+    Outcome::failed(context.early_end().reason().unwrap_or_default())
+}
+
+/// What ended the case early is to blame for whatever followed.
+fn blame_early_end(context: &CaseContext, outcome: Outcome) -> Outcome {
+    match (context.early_end().reason(), outcome) {
+        (None, outcome) | (Some(_), outcome @ Outcome::Skipped { .. }) => outcome,
+        (Some(_), Outcome::Passed) => ended_early(context),
+        (Some(reason), Outcome::Failed { message, place: None }) if message.starts_with(reason) => {
+            Outcome::failed(message)
+        }
+        (Some(reason), outcome) => {
+            Outcome::failed(format!("{reason}\nthe case then {}", outcome.headline()))
+        }
     }
 }
 
@@ -135,7 +179,8 @@ fn close(tokio: Tokio, outcome: Outcome) -> Outcome {
 
 /// Runs what the fixtures registered, the last first; each, whatever became of the others.
 fn tear_down(tokio: &Tokio, context: &CaseContext, outcome: Outcome) -> Outcome {
-    let verdict = if outcome.passed() { Verdict::Passed } else { Verdict::Failed };
+    let passed = outcome.passed() && context.early_end().reason().is_none();
+    let verdict = if passed { Verdict::Passed } else { Verdict::Failed };
     let mut errors = Vec::new();
     while let Some(teardown) = context.next_teardown() {
         match panics::catch(|| tokio.block_on(teardown(verdict))) {

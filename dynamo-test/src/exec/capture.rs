@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
+use crate::secrets::{self, Masked};
+
 /// How much of a case's output is kept in memory and shown: its end. All of it is in a file beside the record.
 const SHOWN: u64 = 64 * 1024;
 
@@ -71,7 +73,8 @@ impl Capture {
             }
         }
         self.file.set_len(0)?;
-        Ok(Output { text: String::from_utf8_lossy(&bytes).into_owned(), omitted })
+        let text = secrets::mask(&String::from_utf8_lossy(&bytes)).into_owned();
+        Ok(Output { text, omitted })
     }
 
     /// Forgets what was printed since the last call.
@@ -87,7 +90,7 @@ fn copy(from: &File, length: u64, path: &Path) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    let to = File::create(path)?;
+    let mut to = Masked::new(File::create(path)?);
     let mut buffer = vec![0; SHOWN as usize];
     let mut position = 0;
     while position < length {
@@ -95,8 +98,8 @@ fn copy(from: &File, length: u64, path: &Path) -> io::Result<()> {
         if read == 0 {
             break;
         }
-        to.write_all_at(&buffer[..read], position)?;
+        to.write(&buffer[..read])?;
         position += read as u64;
     }
-    Ok(())
+    to.end()
 }

@@ -112,7 +112,7 @@ fn wait(running: &mut Running, timeout: Option<Duration>) -> End {
         let began = Instant::now();
         let tick = left.map_or(TICK, |left| left.min(TICK));
         if let Some(outcome) = running.wait_for(tick) {
-            return End::Own(outcome);
+            return if running.is_given_up() { End::Lost(outcome) } else { End::Own(outcome) };
         }
         if exit_guard::was_called() {
             let message = "it ended the process before it was finished".into();

@@ -40,5 +40,6 @@ pub use leasing::Leasing;
 pub(crate) use outcome::Outcome;
 pub use panics::skip;
 pub(crate) use runner::{Place, Runner, RunnerOptions};
+pub(crate) use stacks::HARNESS_THREAD;
 pub(crate) use worker::{WORKER_ARGUMENT, serve, serve_one};
 pub(crate) use workers::WorkerCommand;

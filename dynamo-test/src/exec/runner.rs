@@ -18,7 +18,9 @@ use super::{Deadlines, GpuUse, Outcome, Output, environment};
 use crate::case::Case;
 use crate::fixture::{Grants, Need, Notes, ServiceGrant};
 use crate::gpu::GpuOptions;
+use crate::process::{self, FoundLog};
 use crate::schedule::Durations;
+use crate::secrets;
 use crate::seed;
 use crate::service::{Lease, ServiceError, ServiceOptions, Services, Want};
 use crate::stop;
@@ -125,6 +127,8 @@ pub(crate) struct Finished {
     pub(crate) traces: Vec<String>,
     /// The temporary folder that it left for inspection.
     pub(crate) kept: Option<PathBuf>,
+    /// The logs of the processes that it started, if they are of interest.
+    pub(crate) logs: Vec<FoundLog>,
     /// What it did with the GPUs it asked for.
     pub(crate) gpus: Option<GpuUse>,
 }
@@ -264,6 +268,9 @@ impl Runner {
                 self.provide(case, &entry, grants, &whole_output, &mut progress)
             }
         };
+        if case.needs.uses_temp_dir() {
+            process::wait_for_end(&temp);
+        }
         if attempt.outcome.passed() {
             self.durations.note(case, attempt.duration);
         }
@@ -282,7 +289,10 @@ impl Runner {
                 }
             }
         }
-        let outcome = attempt.outcome.expected_by(case.definition, today);
+        let mut outcome = attempt.outcome.expected_by(case.definition, today);
+        if let Some(text) = outcome.text_mut() {
+            secrets::mask_in(text);
+        }
         let left = (case.needs.uses_temp_dir() && temp.exists()).then_some(temp);
         let kept = left.filter(|folder| {
             let is_of_interest = outcome.is_a_failure();
@@ -302,6 +312,7 @@ impl Runner {
             duration: attempt.duration,
             seed,
             traces: attempt.traces,
+            logs: kept.as_deref().map(FoundLog::all_in).unwrap_or_default(),
             kept,
             gpus,
         }

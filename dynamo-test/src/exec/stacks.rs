@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// The name of threads that only wait for a case. The system cuts names after 15 bytes.
-pub(super) const HARNESS_THREAD: &str = "dynamo-test";
+pub(crate) const HARNESS_THREAD: &str = "dynamo-test";
 
 /// How many threads have answered.
 static ANSWERED: AtomicU32 = AtomicU32::new(0);

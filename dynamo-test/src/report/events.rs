@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::exec::{GpuUse, Outcome, Output};
+use crate::process::FoundLog;
 
 /// The version of the events' form; it changes when a reader of the old form would misread the new.
 pub(crate) const VERSION: u32 = 1;
@@ -120,6 +121,9 @@ pub(crate) struct FinishedCase<'a> {
     /// The temporary folder it left.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) kept: Option<&'a Path>,
+    /// The logs of the processes that it started.
+    #[serde(skip_serializing_if = "<[FoundLog]>::is_empty")]
+    pub(crate) logs: &'a [FoundLog],
     /// What it did with the GPUs it asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) gpus: Option<&'a GpuUse>,
@@ -142,6 +146,7 @@ impl FinishedCase<'_> {
             whole_output,
             traces,
             kept,
+            logs,
             gpus,
             rerun,
         } = self;
@@ -152,6 +157,7 @@ impl FinishedCase<'_> {
             && whole_output.is_none()
             && traces.is_empty()
             && kept.is_none()
+            && logs.is_empty()
             && gpus.is_none()
             && rerun.is_none()
     }
@@ -177,6 +183,7 @@ mod tests {
             whole_output: None,
             traces: &[],
             kept: None,
+            logs: &[],
             gpus: None,
             rerun: None,
         };

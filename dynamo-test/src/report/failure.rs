@@ -18,6 +18,12 @@ pub(crate) fn failure_text(finished: &FinishedCase<'_>) -> String {
         text.push_str(output.text.trim_end());
         text.push('\n');
     }
+    for log in finished.logs {
+        // Where a process failed the case, they are told already.
+        if !text.contains(&log.last_lines.to_string()) {
+            let _ = write!(text, "\n{log}");
+        }
+    }
     if let Some(kept) = finished.kept {
         let _ = write!(text, "\nkept: {}", kept.display());
     }

@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustix::fs::{FlockOperation, flock};
 
 use super::{Event, Summary};
+use crate::secrets;
 
 /// The file in a run's folder.
 pub(super) const EVENTS: &str = "events.jsonl";
@@ -77,11 +78,14 @@ impl Record {
         for event in events {
             event.put_line(&time, &mut lines);
         }
+        // Notes, too, may quote what must not be shown.
+        let lines = String::from_utf8_lossy(&lines);
+        let lines = secrets::mask(&lines);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         for event in events {
             state.summary.observe(event);
         }
-        if let Some(Err(error)) = state.file.as_mut().map(|file| file.write_all(&lines)) {
+        if let Some(Err(error)) = state.file.as_mut().map(|file| file.write_all(lines.as_bytes())) {
             complain(&self.folder, &error);
             state.file = None;
         }
