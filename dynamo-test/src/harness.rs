@@ -18,12 +18,13 @@ use crate::args::{Format, Options, OtherRunner, Shuffle};
 use crate::case::{Case, Registry, policy};
 use crate::config::Config;
 use crate::exec::{
-    self, Board, Deadlines, GpuUse, Outcome, Place, Runner, RunnerOptions, WorkerCommand,
+    self, Board, Deadlines, GpuUse, Outcome, Place, Round, Runner, RunnerOptions, WorkerCommand,
 };
 use crate::fixture::Notes;
 use crate::marker::vocabulary::Vocabulary;
 use crate::marker::{Lifecycle, builtin};
 use crate::recall::recall;
+use crate::repeat::{Repetition, Tally};
 use crate::report::{self, Event, FinishedCase, Progress, Record, Selected, Telling, failure_text};
 use crate::select::{Decision, Order, Plan, Planned, Selection};
 use crate::service::{Origins, ServiceOptions, supervisor};
@@ -157,6 +158,7 @@ struct Run {
     strict: bool,
     require_gpus: bool,
     lifecycle: Option<Lifecycle>,
+    repetition: Option<Repetition>,
 }
 
 fn execute(
@@ -222,7 +224,6 @@ fn execute(
         isolate: options.isolate,
         deadlines: Deadlines { timeout: options.timeout, configured: config.timeouts },
         serial: report::home().join("serial"),
-        seed,
         temp: run_temp(),
         services: ServiceOptions {
             within: options.service_timeout(&config.services),
@@ -251,6 +252,7 @@ fn execute(
         strict: options.strict,
         require_gpus: options.require_gpus,
         lifecycle: selection.lifecycle(),
+        repetition: options.course.repeat().map(Repetition::new),
     });
     let running = plan.running().count();
     let trials = plan.cases.into_iter().map(|planned| run.trial(planned)).collect();
@@ -337,17 +339,40 @@ impl Run {
             }
             Decision::Skipped(reason) | Decision::Lacking(reason) => ignored(Some(reason)),
             Decision::Run => {
-                let run = Arc::clone(self);
-                Trial::ignorable_test(name, move || run.case(&case))
+                let (run, case) = (Arc::clone(self), Arc::new(case));
+                let number = self.repetition.as_ref().map(|all| all.add(Arc::clone(&case)));
+                Trial::ignorable_test(name, move || run.case(&case, number))
             }
         }
     }
 
-    /// Runs a case and says what became of it, in the record and to libtest-mimic.
-    fn case(&self, case: &Case) -> Result<Completion, Failed> {
+    /// Runs a case, as often as it is to run, and says to libtest-mimic what became of it.
+    fn case(&self, case: &Case, number: Option<usize>) -> Result<Completion, Failed> {
+        let (Some(repetition), Some(number)) = (&self.repetition, number) else {
+            let (_, said) = self.attempt(case, Round::of(self.seed, 1));
+            if said.is_err() {
+                stop::count_failure();
+            }
+            return said;
+        };
+        let attempt = |case: &Case, round| self.attempt(case, Round::of(self.seed, round));
+        let tally = repetition.run(number, attempt, |tally, round, (outcome, said)| {
+            if tally.add(round, &outcome, said) {
+                stop::count_failure();
+            }
+        });
+        let Tally { passed, failed, .. } = tally;
+        let (case, flaky) = (case.name(), tally.is_flaky());
+        self.record.write(&Event::Repeated { case, passed, failed, flaky });
+        tally.conclude()
+    }
+
+    /// Runs a case once and says what became of it, in the record, too.
+    fn attempt(&self, case: &Case, round: Round) -> (Outcome, Result<Completion, Failed>) {
         let name = case.name();
-        let mut finished =
-            self.runner.run(case, |pid| self.record.write(&Event::Started { case: name, pid }));
+        let mut finished = self
+            .runner
+            .run(case, round, |pid| self.record.write(&Event::Started { case: name, pid }));
         let overdrawn = finished.gpus.as_ref().and_then(GpuUse::overdrawn);
         if let (Some(overdrawn), true, true) = (overdrawn, self.strict, finished.outcome.passed()) {
             finished.outcome = Outcome::failed(format!("--strict: {overdrawn}"));
@@ -361,11 +386,12 @@ impl Run {
         let informative = self.lifecycle.is_some() && case.markers.contains(&builtin::stress);
         let fails = outcome.fails_the_run() && !informative;
         let printed = finished.output.as_ref().filter(|output| !output.text.is_empty());
-        let seed = case.needs.uses_seed().then_some(self.seed);
+        let seed = case.needs.uses_seed().then_some(round.seed);
         let rerun = (!outcome.passed())
             .then(|| self.target.rerun(name, seed, case.definition.ignore.is_some(), self.strict));
         let event = FinishedCase {
             case: name,
+            round: (self.repetition.is_some()).then_some(round.number),
             outcome,
             duration_ms: finished.duration.as_secs_f64() * 1e3,
             seed: finished.seed,
@@ -381,11 +407,8 @@ impl Run {
         };
         let text = fails.then(|| failure_text(&event));
         self.record.write(&Event::Finished(event));
-        match (text, outcome) {
-            (Some(text), _) => {
-                stop::count_failure();
-                Err(Failed::from(text))
-            }
+        let said = match (text, outcome) {
+            (Some(text), _) => Err(Failed::from(text)),
             (None, Outcome::Passed | Outcome::XPassed { .. }) => Ok(Completion::Completed),
             (None, Outcome::Interrupted { .. }) => Ok(Completion::ignored_with("interrupted")),
             (None, Outcome::NotBegun { .. }) => Ok(Completion::ignored_with(outcome.headline())),
@@ -400,7 +423,8 @@ impl Run {
                 let name = outcome.name();
                 Ok(Completion::ignored_with(format!("{name}; a stress case only informs")))
             }
-        }
+        };
+        (finished.outcome, said)
     }
 
     /// Records the end and prints what libtest's own lines do not tell.
@@ -435,14 +459,15 @@ fn place(options: &Options, plan: &Plan) -> Place {
     let mut running = plan.running();
     let first = running.next().filter(|_| options.exact && running.next().is_none());
     let alone = first.map(|planned| &planned.case);
-    if alone.is_some_and(|case| case.definition.gpus == 0) {
+    let repeats = options.course.repeat().is_some();
+    if !repeats && alone.is_some_and(|case| case.definition.gpus == 0) {
         return Place::Alone;
     }
     let workers = WorkerCommand {
         program: own_program(),
         arguments: |_| vec![exec::WORKER_ARGUMENT.into()],
         environment: Vec::new(),
-        capture: !options.no_capture && alone.is_none(),
+        capture: !options.no_capture && (repeats || alone.is_none()),
         show_output: options.show_output,
         reuse: true,
     };

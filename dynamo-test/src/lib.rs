@@ -64,6 +64,7 @@ mod ports;
 mod process;
 mod process_groups;
 mod recall;
+mod repeat;
 mod report;
 mod schedule;
 mod secrets;

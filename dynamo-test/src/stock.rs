@@ -10,7 +10,7 @@ use crate::args::{Options, OtherRunner};
 use crate::case::{Registry, policy};
 use crate::config::Config;
 use crate::exec::{
-    self, Board, Deadlines, GpuUse, Outcome, Place, Runner, RunnerOptions, WorkerCommand,
+    self, Board, Deadlines, GpuUse, Outcome, Place, Round, Runner, RunnerOptions, WorkerCommand,
 };
 use crate::fixture::Notes;
 use crate::harness::{lack, own_program, random_seed, run_temp};
@@ -27,6 +27,7 @@ static STOCK: LazyLock<Result<Stock, String>> = LazyLock::new(Stock::new);
 
 struct Stock {
     plan: Plan,
+    seed: u64,
     strict: bool,
     require_gpus: bool,
     /// For cases that need nothing of their process.
@@ -92,7 +93,6 @@ impl Stock {
                 isolate: false,
                 deadlines: Deadlines { timeout: options.timeout, configured: config.timeouts },
                 serial: report::home().join("serial"),
-                seed,
                 temp: run_temp(),
                 services: ServiceOptions {
                     within: options.service_timeout(&config.services),
@@ -113,6 +113,7 @@ impl Stock {
         let progress =
             Progress::start(Arc::clone(&board), cases.len(), &config.progress, Telling::Waits);
         Ok(Self {
+            seed,
             plan: Plan::new(cases, &selection, |case| lack(case, &origins)),
             strict: options.strict,
             require_gpus: options.require_gpus,
@@ -146,7 +147,7 @@ impl Stock {
             return Ok(());
         }
         let runner = if case.needs_own_process() { &self.children } else { &self.here };
-        let mut finished = runner.run(case, |_| {});
+        let mut finished = runner.run(case, Round::of(self.seed, 1), |_| {});
         // Nobody says that the run is over.
         runner.durations().save();
         let overdrawn = finished.gpus.as_ref().and_then(GpuUse::overdrawn);

@@ -28,6 +28,7 @@ const ALL: &[&str] = &[
     "DYNAMO_TEST_NATS_SERVER",
     "DYNAMO_TEST_NATS_URL",
     "DYNAMO_TEST_NVML_LIBRARY",
+    "DYNAMO_TEST_REPEAT",
     "DYNAMO_TEST_REQUIRE_GPUS",
     "DYNAMO_TEST_RUN_TIMEOUT",
     "DYNAMO_TEST_SEED",
@@ -37,6 +38,7 @@ const ALL: &[&str] = &[
     "DYNAMO_TEST_SKIP",
     "DYNAMO_TEST_STRICT",
     "DYNAMO_TEST_TIMEOUT",
+    "DYNAMO_TEST_UNTIL_FAIL",
 ];
 
 /// A variable that makes no sense.

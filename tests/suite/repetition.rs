@@ -134,3 +134,76 @@ fn a_killed_run_leaves_what_had_failed_and_what_was_running(crates: FixtureCrate
     let listed = steps(&crates, "", &["--failed", "--list"]);
     assert_eq!(listed.stdout, "endless::unit: test\nsteps::a: test\n");
 }
+
+/// The events of a case's rounds, and of what they came to.
+fn rounds(crates: &FixtureCrates, case: &str) -> (Vec<String>, serde_json::Value) {
+    let events = crates.events();
+    let of_case = |kind: &str| {
+        let events = events.iter().filter(|event| event["case"] == case);
+        events.filter(|event| event["event"] == kind).cloned().collect::<Vec<_>>()
+    };
+    let rounds = of_case("finished");
+    let rounds = rounds.iter().map(|event| format!("{} {}", event["round"], event["outcome"]));
+    (rounds.collect(), of_case("repeated").pop().unwrap())
+}
+
+#[dynamo_test]
+fn what_fails_and_then_passes_is_flaky_and_fails_the_run(crates: FixtureCrates) {
+    let mut command = crates.command(FLOW);
+    command.env("FLOW_FOLDER", crates.path(".")).args(["flaky", "steps::a", "--repeat", "3"]);
+    let ran = FixtureCrates::finish(&mut command);
+    assert_eq!((ran.code, ran.passed()), (Some(101), vec!["steps::a"]), "{}", ran.stdout);
+    let failure = ran.failure("flaky::fails_once");
+    assert!(
+        failure.starts_with("flaky: it failed 1 time and passed 2; in round 1:\n"),
+        "{failure}"
+    );
+    assert!(failure.contains("the first time"), "{failure}");
+    let summary = "flaky:\n    flaky::fails_once: failed 1 of 3 times\n";
+    assert!(ran.stdout.contains(summary), "{}", ran.stdout);
+    let (outcomes, repeated) = rounds(&crates, "flaky::fails_once");
+    assert_eq!(outcomes, ["1 \"failed\"", "2 \"passed\"", "3 \"passed\""]);
+    assert_eq!(repeated["flaky"], true);
+    assert_eq!(rounds(&crates, "steps::a").1["passed"], 3);
+}
+
+#[dynamo_test]
+fn cases_are_repeated_until_one_fails(crates: FixtureCrates) {
+    let folder = crates.path("folder");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("failed"), "").unwrap();
+    let mut command = crates.command(FLOW);
+    command.env("FLOW_FOLDER", &folder).args(["flaky", "steps::a", "--until-fail"]);
+    let run = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let rounds_seen = || {
+        let events = crates.events_so_far();
+        events.iter().filter(|event| event["round"].as_u64().is_some_and(|round| round > 2)).count()
+    };
+    while rounds_seen() == 0 {
+        std::thread::yield_now();
+    }
+    std::fs::remove_file(folder.join("failed")).unwrap();
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(101));
+    let (outcomes, repeated) = rounds(&crates, "flaky::fails_once");
+    assert_eq!((&repeated["failed"], &repeated["flaky"]), (&1.into(), &true.into()));
+    assert!(
+        outcomes.last().unwrap().ends_with("\"failed\""),
+        "it began nothing more: {outcomes:?}"
+    );
+}
+
+#[dynamo_test]
+fn a_seed_of_any_round_has_its_failure_again(crates: FixtureCrates) {
+    const CASE: &str = "seeded::fails_with_numbers";
+    let mut numbers = std::collections::BTreeSet::new();
+    crates.run(FLOW, &["--exact", CASE, "--repeat", "3", "--seed", "5"]);
+    for event in crates.events().iter().filter(|event| event["event"] == "finished") {
+        let seed = event["seed"].to_string();
+        let rerun = event["rerun"].as_str().unwrap().split_once(" -- ").unwrap().1;
+        let again = crates.run(FLOW, &rerun.split(' ').collect::<Vec<_>>());
+        assert!(again.failure(CASE).contains(&format!("seed: {seed}\n")));
+        numbers.insert(seed);
+    }
+    assert_eq!(numbers.len(), 3, "another in each round");
+}

@@ -87,11 +87,10 @@ fn what_cannot_be_meant_is_refused(crates: FixtureCrates) {
         assert_eq!((ran.code, &*ran.stdout), (Some(2), ""), "{arguments:?} {variables:?}");
         assert!(ran.stderr.contains(shown), "{shown} is not in {}", ran.stderr);
     };
-    refused(
-        &["--max-fail", "0"],
-        &[],
-        "invalid value '0' for '--max-fail <N>': it takes a number, 1 or more",
-    );
+    for number in ["--max-fail", "--repeat"] {
+        let shown = format!("invalid value '0' for '{number} <N>': it takes a number, 1 or more");
+        refused(&[number, "0"], &[], &shown);
+    }
     refused(
         &["--shuffle", "steps::a"],
         &[],
@@ -103,6 +102,7 @@ fn what_cannot_be_meant_is_refused(crates: FixtureCrates) {
     refused(&["--failed", "--failed-first"], &[], contradict);
     for (variable, value, shown) in [
         ("DYNAMO_TEST_MAX_FAIL", "0", "DYNAMO_TEST_MAX_FAIL=\"0\" is not a number, 1 or more"),
+        ("DYNAMO_TEST_REPEAT", "often", "DYNAMO_TEST_REPEAT=\"often\" is not a number, 1 or more"),
         ("DYNAMO_TEST_SHUFFLE", "yes", "DYNAMO_TEST_SHUFFLE=\"yes\" is not a number, or random"),
         ("DYNAMO_TEST_FAILED", "maybe", "DYNAMO_TEST_FAILED=\"maybe\" is not 0 or 1"),
         ("DYNAMO_TEST_RUN_TIMEOUT", "soon", "\"soon\" is not a time with its unit"),
@@ -120,6 +120,7 @@ fn what_cannot_be_meant_is_refused(crates: FixtureCrates) {
             "DYNAMO_TEST_SHUFFLE",
             "DYNAMO_TEST_SHUFFLE means nothing to cargo-nextest: the order is its own",
         ),
+        ("DYNAMO_TEST_UNTIL_FAIL", "a case that passes would never end"),
         ("DYNAMO_TEST_MAX_FAIL", "it counts the failures itself"),
     ] {
         refused(&["--list"], &[("NEXTEST", "1"), (variable, "1")], shown);

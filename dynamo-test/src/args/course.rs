@@ -27,6 +27,14 @@ pub(crate) struct Course {
     )]
     shuffle: Option<Option<u64>>,
 
+    /// Run each case so many times, in rounds; one that fails in some and passes in others is flaky
+    #[arg(long, value_name = "N", help_heading = "Running", value_parser = at_least_one)]
+    repeat: Option<NonZeroU32>,
+
+    /// Repeat the cases, in rounds, until one fails (or N times, with --repeat N)
+    #[arg(long, help_heading = "Running")]
+    until_fail: bool,
+
     /// Begin nothing more once a case has failed
     #[arg(long, help_heading = "Running", conflicts_with = "max_fail")]
     fail_fast: bool,
@@ -38,6 +46,14 @@ pub(crate) struct Course {
     /// End the run after this much time, as in "30 min": what runs then has timed out; or "none"
     #[arg(long, value_name = "TIME", help_heading = "Running")]
     pub(crate) run_timeout: Option<Limit>,
+}
+
+/// How often the cases run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    Times(NonZeroU32),
+    /// Until one fails.
+    Endlessly,
 }
 
 /// In which order the cases run.
@@ -56,6 +72,8 @@ impl Course {
         variable: impl Fn(&'static str) -> Option<String> + Copy,
     ) -> Result<(), BadVariable> {
         let number = "a number, 1 or more";
+        self.repeat = or_variable(self.repeat, "DYNAMO_TEST_REPEAT", number, variable)?;
+        self.until_fail |= switch("DYNAMO_TEST_UNTIL_FAIL", variable)?;
         let order = "a number, or random";
         self.shuffle = match (self.shuffle, variable("DYNAMO_TEST_SHUFFLE").as_deref()) {
             (None, Some("random")) => Some(None),
@@ -82,13 +100,21 @@ impl Course {
         Ok(())
     }
 
+    pub(crate) fn repeat(&self) -> Option<Repeat> {
+        match (self.repeat, self.until_fail) {
+            (Some(times), _) => Some(Repeat::Times(times)),
+            (None, true) => Some(Repeat::Endlessly),
+            (None, false) => None,
+        }
+    }
+
     pub(crate) fn shuffle(&self) -> Option<Shuffle> {
         self.shuffle.map(|seed| seed.map_or(Shuffle::ByRun, Shuffle::By))
     }
 
     /// After how many failures nothing more begins.
     pub(crate) fn max_fail(&self) -> Option<NonZeroU32> {
-        if self.fail_fast { Some(NonZeroU32::MIN) } else { self.max_fail }
+        if self.fail_fast || self.until_fail { Some(NonZeroU32::MIN) } else { self.max_fail }
     }
 
     /// Why something makes no sense where another runner starts the cases, one by one.
@@ -100,8 +126,16 @@ impl Course {
             ("DYNAMO_TEST_FAIL_FAST", self.fail_fast, "it counts the failures itself (--max-fail)"),
             ("DYNAMO_TEST_MAX_FAIL", self.max_fail.is_some(), "it counts the failures itself"),
             ("DYNAMO_TEST_RUN_TIMEOUT", self.run_timeout.is_some(), "it alone knows the whole run"),
+            (
+                "DYNAMO_TEST_UNTIL_FAIL",
+                self.until_fail && (self.repeat.is_none() || runner == OtherRunner::Stock),
+                "a case that passes would never end (DYNAMO_TEST_REPEAT bounds it)",
+            ),
         ];
-        let by_stock = [("DYNAMO_TEST_FAILED", self.failed, "it keeps no record of what failed")];
+        let by_stock = [
+            ("DYNAMO_TEST_REPEAT", self.repeat.is_some(), "it runs each case once"),
+            ("DYNAMO_TEST_FAILED", self.failed, "it keeps no record of what failed"),
+        ];
         let by_stock = by_stock.into_iter().filter(|_| runner == OtherRunner::Stock);
         let (variable, _, why) = asked.into_iter().chain(by_stock).find(|(_, asked, _)| *asked)?;
         let runner = match runner {

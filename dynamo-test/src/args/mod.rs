@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
 use clap::{Parser, ValueEnum};
-pub(crate) use course::{Course, OtherRunner, Shuffle};
+pub(crate) use course::{Course, OtherRunner, Repeat, Shuffle};
 use libtest_mimic::{ColorSetting, FormatSetting};
 
 use crate::config::{self, Config, Limit};
@@ -29,8 +29,8 @@ Examples:
 Environment:
   DYNAMO_TEST_LIFECYCLE, DYNAMO_TEST_MARK, DYNAMO_TEST_SKIP (names, separated by spaces),
   DYNAMO_TEST_GPUS, DYNAMO_TEST_MAX_VRAM, DYNAMO_TEST_STRICT=1, DYNAMO_TEST_SEED and RUST_TEST_THREADS mean what the
-  flags mean; so do DYNAMO_TEST_CONFIG, _FAILED=1, _FAILED_FIRST=1, _FAIL_FAST=1, _MAX_FAIL, _RUN_TIMEOUT,
-  _SHUFFLE (a number, or random), and _TIMEOUT. A flag wins.
+  flags mean; so do DYNAMO_TEST_CONFIG, _FAILED=1, _FAILED_FIRST=1, _FAIL_FAST=1, _MAX_FAIL, _REPEAT, _RUN_TIMEOUT,
+  _SHUFFLE (a number, or random),, _TIMEOUT and _UNTIL_FAIL=1. A flag wins.
   DYNAMO_TEST_NATS_SERVER, DYNAMO_TEST_ETCD  the server programs, where they are not in PATH
   DYNAMO_TEST_NATS_IMAGE, DYNAMO_TEST_ETCD_IMAGE  the images, where servers are containers
   DYNAMO_TEST_SERVICES                       means --services

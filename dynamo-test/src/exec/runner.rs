@@ -14,7 +14,7 @@ use super::slots::{Slot, Slots};
 use super::waits::Wait;
 use super::wire::Assignment;
 use super::workers::{Observer, Request, WorkerCommand, Workers};
-use super::{Deadlines, GpuUse, Outcome, Output, environment};
+use super::{Deadlines, GpuUse, Outcome, Output, Round, environment};
 use crate::case::Case;
 use crate::fixture::{Grants, Need, Notes, ServiceGrant};
 use crate::gpu::GpuOptions;
@@ -36,8 +36,6 @@ pub(crate) struct RunnerOptions {
     pub(crate) deadlines: Deadlines,
     /// Where the lock files of serial groups are.
     pub(crate) serial: PathBuf,
-    /// What the cases' seeds derive from.
-    pub(crate) seed: u64,
     /// Where the run's temporary folders go.
     pub(crate) temp: PathBuf,
     pub(crate) services: ServiceOptions,
@@ -80,7 +78,6 @@ pub(crate) struct Runner {
     deadlines: Deadlines,
     groups: Arc<Groups>,
     board: Arc<Board>,
-    seed: u64,
     temp: PathBuf,
     outputs: PathBuf,
     notes: Notes,
@@ -171,7 +168,6 @@ impl Runner {
             isolate,
             deadlines,
             serial,
-            seed,
             temp,
             services,
             outputs,
@@ -204,7 +200,6 @@ impl Runner {
             deadlines,
             groups,
             board,
-            seed,
             temp,
             outputs,
             notes,
@@ -243,14 +238,15 @@ impl Runner {
     }
 
     /// Waits until the case may run, then runs it. `started` is told the process that it runs in.
-    pub(crate) fn run(&self, case: &Case, started: impl FnOnce(u32)) -> Finished {
+    pub(crate) fn run(&self, case: &Case, round: Round, started: impl FnOnce(u32)) -> Finished {
         let entry = self.board.enter(case.name());
         let admitted = self.admit(case, &entry);
-        let seed = seed::of(self.seed, case.name());
-        let temp = self.temp.join(case.index.to_string());
+        let seed = seed::of(round.seed, case.name());
+        let temp = self.temp.join(format!("{}{}", case.index, round.suffix()));
         // Longer names are no names of files.
         let name: String = case.name().replace("::", "-").chars().take(100).collect();
-        let whole_output = self.outputs.join(format!("{}-{name}.log", case.index));
+        let whole_output =
+            self.outputs.join(format!("{}-{name}{}.log", case.index, round.suffix()));
         if case.needs.uses_temp_dir() {
             self.janitor.watch(&self.temp);
         }

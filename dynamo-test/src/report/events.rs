@@ -44,6 +44,8 @@ pub(crate) enum Event<'a> {
     Noted { case: &'a str, note: &'a serde_json::Value },
     /// A case came to its end.
     Finished(FinishedCase<'a>),
+    /// A case that was repeated had its last round. Flaky is what passed and failed.
+    Repeated { case: &'a str, passed: u64, failed: u64, flaky: bool },
     /// The last line; a run that was killed has none.
     RunFinished { passed: u64, failed: u64, ignored: u64, filtered_out: u64, duration_ms: f64 },
 }
@@ -98,6 +100,9 @@ pub(crate) struct Selected<'a> {
 #[derive(Debug, Serialize)]
 pub(crate) struct FinishedCase<'a> {
     pub(crate) case: &'a str,
+    /// From 1, where cases are repeated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) round: Option<u32>,
     #[serde(flatten)]
     pub(crate) outcome: &'a Outcome,
     /// In milliseconds, fixtures included.
@@ -137,6 +142,7 @@ impl FinishedCase<'_> {
     fn only_passed(&self) -> bool {
         let Self {
             case: _,
+            round,
             outcome,
             duration_ms: _,
             seed: _,
@@ -151,6 +157,7 @@ impl FinishedCase<'_> {
             rerun,
         } = self;
         outcome.passed()
+            && round.is_none()
             && !uses_seed
             && !informative
             && output.is_none()
@@ -174,6 +181,7 @@ mod tests {
     fn what_is_laid_out_by_hand_is_what_serde_makes_of_it() {
         let finished = FinishedCase {
             case: "module::größe",
+            round: None,
             outcome: &Outcome::Passed,
             duration_ms: 0.125,
             seed: u64::MAX,

@@ -13,6 +13,8 @@ pub(crate) struct Summary {
     interrupted: Vec<String>,
     /// How many cases were not begun, by reason.
     not_begun: BTreeMap<String, u64>,
+    /// How often the flaky cases failed and passed, by case.
+    flaky: BTreeMap<String, (u64, u64)>,
     /// The number that gave the cases' order.
     shuffle: Option<u64>,
     /// The cases that failed as they say they would, or did not.
@@ -42,6 +44,9 @@ impl Summary {
             self.proposals.extend(gpus.proposal().map(|proposal| (case(), proposal)));
         }
         match event {
+            Event::Repeated { case, passed, failed, flaky: true } => {
+                self.flaky.insert((*case).to_owned(), (*failed, *passed));
+            }
             Event::RunStarted { shuffle, .. } => self.shuffle = *shuffle,
             Event::Decided { decision, reason, .. } => {
                 self.cases += 1;
@@ -75,6 +80,9 @@ impl Summary {
             Outcome::NotBegun { reason } => {
                 *self.not_begun.entry(reason.clone()).or_default() += 1;
             }
+            // In each round for the same reason.
+            Outcome::Skipped { .. } | Outcome::XFailed { .. } | Outcome::XPassed { .. }
+                if finished.round.is_some_and(|round| round > 1) => {}
             Outcome::Skipped { reason } => *self.skipped.entry(reason.clone()).or_default() += 1,
             Outcome::XFailed { .. } | Outcome::XPassed { strict: false, .. } => {
                 self.expected.push(headline());
@@ -109,6 +117,12 @@ impl fmt::Display for Summary {
             writeln!(f, "the run was told to stop; ended or not begun:")?;
             for case in &self.interrupted {
                 writeln!(f, "    {case}")?;
+            }
+        }
+        if !self.flaky.is_empty() {
+            writeln!(f, "flaky:")?;
+            for (case, (failed, passed)) in &self.flaky {
+                writeln!(f, "    {case}: failed {failed} of {} times", failed + passed)?;
             }
         }
         if !self.not_begun.is_empty() {
