@@ -18,7 +18,7 @@ use crate::args::{Format, Options, OtherRunner, Shuffle};
 use crate::case::{Case, Registry, policy};
 use crate::config::Config;
 use crate::exec::{
-    self, Board, Deadlines, GpuUse, Outcome, Place, Round, Runner, RunnerOptions, WorkerCommand,
+    self, Board, Deadlines, Outcome, Place, Round, Runner, RunnerOptions, WorkerCommand,
 };
 use crate::fixture::Notes;
 use crate::marker::vocabulary::Vocabulary;
@@ -94,8 +94,8 @@ fn run(target: &Target, options: Options) -> ExitCode {
     let recalled = |plan: &mut Plan| {
         if is_decided { BTreeSet::new() } else { recall(target, &options.course, plan) }
     };
-    // A list of names is the same on every machine, and nextest asks for it often: it needs no driver, and no file.
-    if options.list && !options.explain && options.format != Some(Format::Json) {
+    let as_names = options.list && !options.explain && options.format != Some(Format::Json);
+    if as_names && !lists_lacking(&options) {
         let mut plan = Plan::new(cases, &selection, |_| None);
         recalled(&mut plan);
         return show(&report::libtest_list(&plan));
@@ -111,7 +111,8 @@ fn run(target: &Target, options: Options) -> ExitCode {
         return show(&report::explain(&plan));
     }
     if options.list {
-        return show(&report::json_list(&plan));
+        let list = if as_names { report::libtest_list(&plan) } else { report::json_list(&plan) };
+        return show(&list);
     }
     if let Some(missing) = missing_under_nextest(&options, &plan) {
         return refuse(&format!("no case is named {missing}"));
@@ -126,6 +127,13 @@ fn run(target: &Target, options: Options) -> ExitCode {
 pub(crate) fn lack(case: &Case, origins: &Origins) -> Option<String> {
     let gpus = (case.definition.gpus > 0).then(|| gpu::lack(&case.gpu_need())).flatten();
     gpus.or_else(|| origins.lack(case.needs.required_services()))
+}
+
+/// Whether a list of names tells what this machine lacks. Nextest has no other way to learn what will be skipped: it
+/// asks for the ignored cases. Where such cases are to fail they have to run, and otherwise the list is the same on
+/// every machine.
+fn lists_lacking(options: &Options) -> bool {
+    under_nextest() && !options.strict && !options.require_gpus
 }
 
 /// Prints a listing. Whoever closes the pipe early has seen enough.
@@ -373,13 +381,8 @@ impl Run {
         let mut finished = self
             .runner
             .run(case, round, |pid| self.record.write(&Event::Started { case: name, pid }));
-        let overdrawn = finished.gpus.as_ref().and_then(GpuUse::overdrawn);
-        if let (Some(overdrawn), true, true) = (overdrawn, self.strict, finished.outcome.passed()) {
-            finished.outcome = Outcome::failed(format!("--strict: {overdrawn}"));
-        }
-        if self.strict && finished.outcome.passed() && !finished.traces.is_empty() {
-            finished.outcome =
-                Outcome::failed(format!("--strict: it {}", finished.traces.join("; ")));
+        if self.strict {
+            finished.judge_strictly();
         }
         let outcome = &finished.outcome;
         // A lifecycle runs stress cases to learn from them.

@@ -9,9 +9,7 @@ use std::sync::{Arc, LazyLock};
 use crate::args::{Options, OtherRunner};
 use crate::case::{Registry, policy};
 use crate::config::Config;
-use crate::exec::{
-    self, Board, Deadlines, GpuUse, Outcome, Place, Round, Runner, RunnerOptions, WorkerCommand,
-};
+use crate::exec::{self, Board, Deadlines, Place, Round, Runner, RunnerOptions, WorkerCommand};
 use crate::fixture::Notes;
 use crate::harness::{lack, own_program, random_seed, run_temp};
 use crate::marker::vocabulary::Vocabulary;
@@ -150,9 +148,8 @@ impl Stock {
         let mut finished = runner.run(case, Round::of(self.seed, 1), |_| {});
         // Nobody says that the run is over.
         runner.durations().save();
-        let overdrawn = finished.gpus.as_ref().and_then(GpuUse::overdrawn);
-        if let (Some(overdrawn), true, true) = (overdrawn, self.strict, finished.outcome.passed()) {
-            finished.outcome = Outcome::failed(format!("--strict: {overdrawn}"));
+        if self.strict {
+            finished.judge_strictly();
         }
         if let Some(output) = &finished.output {
             print!("{}", output.text);
@@ -162,6 +159,9 @@ impl Stock {
         }
         if let Some(kept) = &finished.kept {
             eprintln!("kept: {}", kept.display());
+        }
+        if !finished.traces.is_empty() {
+            eprintln!("dynamo-test: warning: {} {}", case.name(), finished.traces.join("; "));
         }
         let said = finished.outcome.headline();
         if finished.outcome.fails_the_run() {

@@ -1,135 +1,24 @@
 //! Whatever a case does, it comes out right, and so do all others.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 
 use dynamo_test::prelude::*;
 use serde_json::Value;
 
 use crate::fixture_crate::{FixtureCrates, Ran};
 
+mod elsewhere;
+mod table;
+
+use table::Expected::{
+    self, Crashed, Error, Failed, Ignored, Passed, TimedOut, Tolerated, XPassed,
+};
+use table::{Row, TABLE};
+
 suite!(integration, premerge);
 
 const OUTCOMES: &str = env!("CARGO_BIN_EXE_outcomes");
-
-/// What a case must come out as. The text must be in what is shown of it.
-enum Expected {
-    Passed,
-    Failed(&'static str),
-    Error(&'static str),
-    Crashed(&'static str),
-    TimedOut(&'static str),
-    /// Passed, though it should not.
-    XPassed(&'static str),
-    /// Run without counting: the outcome in the record, and what is shown of it.
-    Tolerated(&'static str, &'static str),
-    /// Not run, for this reason.
-    Ignored(&'static str),
-}
-
-use Expected::{Crashed, Error, Failed, Ignored, Passed, TimedOut, Tolerated, XPassed};
-
-const TABLE: &[(&str, Expected)] = &[
-    ("a_panic_s_payload_panics_too", Failed("a panic without a message")),
-    ("aborts", Crashed("killed by signal: 6 (SIGABRT)")),
-    ("closes_stdout", Passed),
-    ("deadlines::ends_in_time", Passed),
-    ("deadlines::hangs", TimedOut("printed before it hung")),
-    ("deadlines::ignores_termination", TimedOut("did not end within 200ms")),
-    ("deadlines::spins_in_a_thread_of_its_own", TimedOut("outcomes::deadlines::spin_forever")),
-    ("deadlines::waits_for_a_child_process", TimedOut("waits_for_a_child_process")),
-    ("does_not_panic_though_it_should", Failed("the test did not panic, as it should")),
-    ("does_without_a_broken_fixture", Passed),
-    ("exits_with_a_code", Crashed("exited with code 7 before the case was finished")),
-    ("exits_with_success", Crashed("exited with code 0 before the case was finished")),
-    ("expectations::aborts_as_expected", Tolerated("xfailed", "xfailed: issue 14 is open")),
-    (
-        "expectations::fails_after_quarantine",
-        Failed("its quarantine, FLAKY-18, expired on 2026-01-01"),
-    ),
-    ("expectations::fails_as_expected", Tolerated("xfailed", "xfailed: issue 13 is open")),
-    (
-        "expectations::fails_in_quarantine",
-        Tolerated("quarantined", "quarantined: FLAKY-17, until 2999-01-01"),
-    ),
-    ("expectations::may_pass", Tolerated("xpassed", "")),
-    ("expectations::passes_after_quarantine", Passed),
-    ("expectations::passes_unexpectedly", XPassed("remove its `xfail`")),
-    ("expectations::skips_itself", Tolerated("skipped", "this machine has no /dev/infiniband")),
-    ("expectations::skips_itself_in_a_fixture", Tolerated("skipped", "the device is asleep")),
-    ("expectations::skips_itself_though_it_should_panic", Tolerated("skipped", "before the panic")),
-    ("has_a_broken_fixture", Error("fixture `_broken: Broken`: the device is unplugged")),
-    ("has_a_panicking_fixture", Error("no device")),
-    ("ignored_with_a_reason", Ignored("it takes a minute")),
-    ("isolation::changes_the_current_directory", Passed),
-    ("isolation::changes_the_environment", Passed),
-    ("isolation::has_a_process_of_its_own", Passed),
-    ("isolation::has_its_environment_from_the_start", Passed),
-    ("isolation::has_no_other_case_s_environment", Passed),
-    ("isolation::leaves_a_child_process", Passed),
-    ("isolation::leaves_a_daemon", Passed),
-    ("isolation::leaves_a_thread", Passed),
-    ("isolation::leaves_nothing", Passed),
-    ("isolation::may_share_a_process", Passed),
-    ("keeps_its_temp_dir", Failed("so that it is kept")),
-    ("knows_itself", Failed("so that it shows")),
-    ("leaves_no_temp_dir", Passed),
-    ("needs_more_gpus_than_there_are", Ignored("needs 4096 GPUs, ")),
-    ("panics", Failed("the panic's message")),
-    ("panics_as_it_should", Passed),
-    ("panics_async", Failed("assertion `left == right` failed")),
-    ("panics_before_teardown", Failed("teardown of panics_before_teardown: Failed")),
-    ("panics_with_another_message", Failed("should contain \"out of range\"")),
-    ("panics_with_the_message_it_should", Passed),
-    ("passes", Passed),
-    ("passes_async", Passed),
-    ("passes_but_teardown_fails", Error("teardown: the device does not answer")),
-    ("passes_in_paused_time", Passed),
-    ("passes_on_many_threads", Passed),
-    ("prints_50_megabytes", Failed("after 50 megabytes")),
-    ("prints_after_a_case_closed_stdout", Failed("printed after stdout was put back")),
-    ("prints_from_c", Failed("printed by C code")),
-    ("prints_invalid_utf8", Failed("before \u{fffd}\u{fffd} after")),
-    ("reads_stdin_to_its_end", Passed),
-    ("returns_an_error", Failed("the error's message")),
-    ("returns_ok", Passed),
-    ("serial::eight", Passed),
-    ("serial::five", Passed),
-    ("serial::four", Passed),
-    ("serial::one", Passed),
-    ("serial::seven", Passed),
-    ("serial::six", Passed),
-    ("serial::three", Passed),
-    ("serial::two", Passed),
-    ("skipped_with_a_reason", Ignored("issue 12 is open")),
-    ("stray_panics::caught_where_they_happen", Passed),
-    ("stray_panics::dealt_with", Passed),
-    ("stray_panics::expected", Tolerated("xfailed", "xfailed: issue 20 is open")),
-    ("stray_panics::in_a_blocking_task", Failed("the blocking task's message\nthis was in a task")),
-    ("stray_panics::in_a_task", Failed("the task's message\nthis was in a task")),
-    ("stray_panics::in_a_task_on_another_thread", Failed("the other thread's task's message")),
-    ("stray_panics::in_a_task_that_fails_the_test", Failed(": the root of it\n")),
-    (
-        "stray_panics::in_a_task_that_is_dropped",
-        Failed("dropped with its task\nthis was in a task"),
-    ),
-    (
-        "stray_panics::in_a_thread",
-        Failed("the thread's message\nthis was in a thread without a name"),
-    ),
-    ("stray_panics::in_a_thread_of_a_thread", Failed("far out\nthis was in the thread `inner`")),
-    ("stray_panics::passed_on", Passed),
-    ("stray_panics::without_a_hook", Passed),
-    ("stray_panics::without_a_hook_before", Failed("after another case's hook")),
-    ("talks_to_a_fixture_s_task_from_a_sync_function", Passed),
-    ("workers::aborts_after_a_note", Crashed("killed by signal: 6 (SIGABRT)")),
-    ("workers::closes_every_file", Crashed("printed before the files were closed")),
-    ("workers::garbles_the_socket", Crashed("what its process said to the harness is garbled")),
-    ("workers::has_a_long_message", Failed("more bytes]")),
-    ("workers::is_killed_from_outside", Crashed("killed by signal: 9 (SIGKILL)")),
-    ("workers::leaves_a_fork_that_holds_the_socket", Crashed("killed by signal: 6 (SIGABRT)")),
-    ("workers::passes_with_a_note", Passed),
-    ("workers::runs_out_of_memory", Crashed("memory allocation of 67108864 bytes failed")),
-];
 
 impl Expected {
     /// The outcome's name in the record.
@@ -179,22 +68,28 @@ fn of_kind<'a>(events: &'a [Value], kind: &str) -> BTreeMap<&'a str, &'a Value> 
     of_kind.map(|event| (event["case"].as_str().unwrap(), event)).collect()
 }
 
+/// Has a command find no GPU, whatever the machine has.
+fn without_gpus(command: &mut Command) {
+    command.env("DYNAMO_TEST_NVML_LIBRARY", "/nonexistent/libnvidia-ml.so");
+}
+
 #[dynamo_test]
 fn the_table_holds_in_workers(crates: FixtureCrates) {
-    let ran = crates.run(OUTCOMES, &[]);
+    let mut command = crates.command(OUTCOMES);
+    without_gpus(&mut command);
+    let ran = FixtureCrates::finish(&mut command);
     assert_eq!(ran.code, Some(101), "{}", ran.stderr);
     let events = crates.events();
     let (decided, started, finished) =
         (of_kind(&events, "decided"), of_kind(&events, "started"), of_kind(&events, "finished"));
     assert_eq!(decided.len(), TABLE.len(), "the table names every case");
-    for (case, expected) in TABLE {
+    for Row { name: case, expected, .. } in TABLE {
         expected.check_terminal(&ran, case);
         let outcome = finished.get(case).map(|event| event["outcome"].as_str().unwrap());
         assert_eq!(outcome, expected.recorded(), "{case}");
         assert_eq!(started.contains_key(case), !matches!(expected, Ignored(_)), "{case}");
     }
-    let count =
-        |is: fn(&Expected) -> bool| TABLE.iter().filter(|(_, expected)| is(expected)).count();
+    let count = |is: fn(&Expected) -> bool| TABLE.iter().filter(|row| is(&row.expected)).count();
     let passed = count(|expected| matches!(expected, Passed | Tolerated(_, "")));
     let ignored = count(|expected| matches!(expected, Ignored(_) | Tolerated(_, _))) - 1;
     let failed = TABLE.len() - passed - ignored;
@@ -206,13 +101,19 @@ fn the_table_holds_in_workers(crates: FixtureCrates) {
         "    1 × this machine has no /dev/infiniband",
         "    isolation::changes_the_current_directory: changed the current directory to /",
         "    isolation::changes_the_environment: changed the environment: ACCEPTANCE_LEFT",
+        "    isolation::changes_the_umask: changed the umask to 077",
         "    isolation::leaves_a_thread: left threads running: straggler",
     ] {
         assert!(ran.stdout.lines().any(|shown| shown == line), "{line}");
     }
-    for (case, left, times) in [("child_process", "sleep (pid ", 1), ("daemon", "sleep (pid ", 2)] {
-        let line =
-            ran.stdout.lines().find(|line| line.contains(&format!("leaves_a_{case}: left child")));
+    for (case, left, times) in [
+        ("isolation::leaves_a_child_process", "sleep (pid ", 1),
+        ("isolation::leaves_a_daemon", "sleep (pid ", 2),
+        ("isolation::leaves_a_fork_of_itself", "(pid ", 1),
+        ("deadlines::leaves_its_process_group", "(pid ", 2),
+    ] {
+        let warning = format!("    {case}: left child processes, which were killed: ");
+        let line = ran.stdout.lines().find(|line| line.starts_with(&warning));
         let line = line.unwrap_or_else(|| panic!("no warning of {case} in:\n{}", ran.stdout));
         assert_eq!(line.matches(left).count(), times, "{line}");
     }
@@ -228,7 +129,7 @@ fn strict_fails_a_case_that_leaves_traces(crates: FixtureCrates) {
         shown.starts_with("failed: --strict: it changed the environment: ACCEPTANCE_LEFT"),
         "{shown}"
     );
-    assert_eq!(ran.passed().len(), 5, "{}", ran.stdout);
+    assert_eq!(ran.passed().len(), 6, "{}", ran.stdout);
     let case = "isolation::leaves_a_child_process";
     assert!(ran.failure(case).ends_with(&format!("--exact {case} --strict\n")), "{}", ran.stdout);
     let again = crates.run(OUTCOMES, &["--strict", "--exact", case]);
@@ -277,7 +178,7 @@ fn a_serial_group_holds_across_test_binaries(crates: FixtureCrates) {
 fn a_failure_shows_its_place_and_what_was_printed(crates: FixtureCrates) {
     let ran = crates.run(OUTCOMES, &["panics", "--skip", "_"]);
     let shown = ran.failure("panics");
-    assert!(shown.starts_with("failed: panicked at tests/fixtures/outcomes.rs:"), "{shown}");
+    assert!(shown.starts_with("failed: panicked at tests/fixtures/outcomes/plain.rs:"), "{shown}");
     assert!(shown.contains("printed before the panic\nprinted on stderr before the panic\n"));
     assert!(!ran.stdout.contains("printed by a case that passes"));
 }

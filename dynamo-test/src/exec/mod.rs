@@ -2,6 +2,7 @@
 
 mod attempt;
 mod board;
+mod brood;
 mod capture;
 mod deadlines;
 mod environment;

@@ -5,8 +5,9 @@ use std::any::Any;
 use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use super::Outcome;
 use super::lineage::Lineage;
@@ -67,8 +68,22 @@ struct Stray {
     of: String,
 }
 
-/// The cases that are being watched, each with its strays.
-static WATCHED: Mutex<Vec<(Lineage, Vec<Stray>)>> = Mutex::new(Vec::new());
+/// A case that is being watched.
+struct Watched {
+    lineage: Lineage,
+    strays: Vec<Stray>,
+    /// How many panics there are of which it is not yet known whether they will be caught.
+    undecided: usize,
+}
+
+/// The cases that are being watched.
+static WATCHED: Mutex<Vec<Watched>> = Mutex::new(Vec::new());
+
+/// Says that a panic has been decided on.
+static DECIDED: Condvar = Condvar::new();
+
+/// How long that may take: a backtrace is read, with the program's debug information.
+const DECIDED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Takes note of the panics in a case's threads and tasks.
 ///
@@ -88,7 +103,7 @@ impl Watch {
             // An earlier case may have put another hook in its place.
             set_hook();
         }
-        watched.push((lineage, Vec::new()));
+        watched.push(Watched { lineage, strays: Vec::new(), undecided: 0 });
         Self(lineage)
     }
 
@@ -100,13 +115,19 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        watched().retain(|(lineage, _)| *lineage != self.0);
+        watched().retain(|case| case.lineage != self.0);
     }
 }
 
 /// What the panics of a case's threads and tasks, since the last call, make of its outcome.
 pub(super) fn judge(case: Lineage, definition: &Definition, outcome: Outcome) -> Outcome {
-    let strays = strays(&mut watched(), Some(case)).map(std::mem::take).unwrap_or_default();
+    let is_undecided =
+        |watched: &mut Vec<_>| find(watched, Some(case)).is_some_and(|case| case.undecided > 0);
+    let waited = DECIDED.wait_timeout_while(watched(), DECIDED_WITHIN, is_undecided);
+    let (mut watched, _) = waited.unwrap_or_else(PoisonError::into_inner);
+    let strays = find(&mut watched, Some(case)).map(|case| std::mem::take(&mut case.strays));
+    let strays = strays.unwrap_or_default();
+    drop(watched);
     if definition.catches_panics || definition.should_panic.is_some() {
         return outcome;
     }
@@ -153,30 +174,25 @@ fn note(info: &PanicHookInfo<'_>) {
         return;
     }
     let origin = Lineage::of_this_thread();
-    // Of a case that is over, or of none; or somebody's who will deal with it.
-    if strays(&mut watched(), origin).is_none()
-        || is_caught(&Backtrace::force_capture().to_string())
-    {
-        return;
+    // It may be of a case that is over, or of none.
+    let Some(()) = find(&mut watched(), origin).map(|case| case.undecided += 1) else { return };
+    let counts = !is_caught(&Backtrace::force_capture().to_string());
+    if let Some(case) = find(&mut watched(), origin) {
+        case.undecided = case.undecided.saturating_sub(1);
+        if counts && case.strays.len() < MOST_STRAYS {
+            let panic = Panic { message: message(info.payload()), place };
+            case.strays.push(Stray { panic, of: described(in_task) });
+        }
     }
-    let panic = Panic { message: message(info.payload()), place };
-    let stray = Stray { panic, of: described(in_task) };
-    if let Some(strays) = strays(&mut watched(), origin).filter(|known| known.len() < MOST_STRAYS) {
-        strays.push(stray);
-    }
+    DECIDED.notify_all();
 }
 
-/// The strays of the case that a thread comes from.
-fn strays(
-    watched: &mut [(Lineage, Vec<Stray>)],
-    origin: Option<Lineage>,
-) -> Option<&mut Vec<Stray>> {
+/// The case that a thread comes from.
+fn find(watched: &mut [Watched], origin: Option<Lineage>) -> Option<&mut Watched> {
     match (origin, watched) {
-        (None, [(_, only)]) => Some(only),
+        (None, [only]) => Some(only),
         (None, _) => None,
-        (Some(origin), all) => {
-            all.iter_mut().find(|(lineage, _)| *lineage == origin).map(|(_, strays)| strays)
-        }
+        (Some(origin), all) => all.iter_mut().find(|case| case.lineage == origin),
     }
 }
 
@@ -217,6 +233,6 @@ fn message(payload: &(dyn Any + Send)) -> String {
         .unwrap_or_else(|| "a panic without a message".into())
 }
 
-fn watched() -> MutexGuard<'static, Vec<(Lineage, Vec<Stray>)>> {
+fn watched() -> MutexGuard<'static, Vec<Watched>> {
     WATCHED.lock().unwrap_or_else(PoisonError::into_inner)
 }

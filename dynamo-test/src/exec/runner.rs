@@ -130,6 +130,20 @@ pub(crate) struct Finished {
     pub(crate) gpus: Option<GpuUse>,
 }
 
+impl Finished {
+    /// Fails a case that passed where others would only be warned.
+    pub(crate) fn judge_strictly(&mut self) {
+        if !self.outcome.passed() {
+            return;
+        }
+        if let Some(overdrawn) = self.gpus.as_ref().and_then(GpuUse::overdrawn) {
+            self.outcome = Outcome::failed(format!("--strict: {overdrawn}"));
+        } else if !self.traces.is_empty() {
+            self.outcome = Outcome::failed(format!("--strict: it {}", self.traces.join("; ")));
+        }
+    }
+}
+
 /// What a case may run with: a slot, and its turn in its serial group if it is in one.
 enum Admitted {
     /// Both are among it.

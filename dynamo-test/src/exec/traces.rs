@@ -36,7 +36,7 @@ impl Before {
 
     /// The state now, of the controller, which has servers to look after, and threads that come and go.
     pub(super) fn observe_controller() -> Self {
-        Self { threads: None, own_children: Some(children().collect()), ..Self::observe() }
+        Self { own_children: Some(children().collect()), ..Self::observe() }
     }
 
     /// Names what differs now, and ends the child processes that are still there.
@@ -57,13 +57,11 @@ impl Before {
         }
         let children = match &self.own_children {
             None => end_children(),
-            Some(own) => end_all_but(own),
+            Some(own) => end_those_that(|child| !own.contains(child)),
         };
-        if !children.is_empty() {
-            traces
-                .push(format!("left child processes, which were killed: {}", children.join(", ")));
-        }
-        if let Some(left) = self.threads_left() {
+        traces.extend(named_children(&children));
+        // Of the controller's it is only waited for, so that they may still panic in time.
+        if let (Some(left), None) = (self.threads_left(), &self.own_children) {
             traces.push(format!("left threads running: {left}"));
         }
         traces
@@ -109,6 +107,12 @@ impl Before {
     }
 }
 
+/// What is said of child processes that had to be ended.
+pub(super) fn named_children(ended: &[String]) -> Vec<String> {
+    let said = format!("left child processes, which were killed: {}", ended.join(", "));
+    if ended.is_empty() { Vec::new() } else { vec![said] }
+}
+
 /// Reading it takes setting it.
 fn current_umask() -> u32 {
     let current = umask(Mode::empty());
@@ -146,7 +150,7 @@ fn thread_names(before: u64) -> String {
 }
 
 /// Kills the processes that the case started, and those that they started, and names those that still ran.
-fn end_children() -> Vec<String> {
+pub(super) fn end_children() -> Vec<String> {
     let mut ended = Vec::new();
     while !wait_until(no_child_is_left) {
         let running: Vec<u32> = children().collect();
@@ -161,15 +165,15 @@ fn end_children() -> Vec<String> {
     ended
 }
 
-/// Kills the child processes but these, and what they leave behind, and names those that still ran.
-fn end_all_but(own: &[u32]) -> Vec<String> {
+/// Kills the child processes of which this is true, and those that they leave behind, and names those that still ran.
+pub(super) fn end_those_that(shall_end: impl Fn(&u32) -> bool) -> Vec<String> {
     let mut ended = Vec::new();
     loop {
-        let mut others = children().filter(|child| !own.contains(child)).peekable();
-        if others.peek().is_none() {
+        let mut children = children().filter(|child| shall_end(child)).peekable();
+        if children.peek().is_none() {
             return ended;
         }
-        ended.extend(end_those(others));
+        ended.extend(end_those(children));
     }
 }
 

@@ -51,8 +51,7 @@ pub(crate) fn serve() -> ! {
             Order::End => Ok(()),
         });
         if !matches!(result, Ok(Ended::AsTold)) || busy.load(Ordering::Acquire) {
-            // The controller is gone without a word: all that cases started goes along.
-            let _ = kill_process_group(getpgrp(), Signal::KILL);
+            end_own_group();
         }
         result
     });
@@ -86,16 +85,20 @@ fn start_runner(busy: Arc<AtomicBool>, answers: Answers) -> io::Result<mpsc::Sen
 /// of its own under the stock harness.
 pub(crate) fn serve_one() -> ! {
     let served = Control::take_stdin().and_then(|control| {
+        traces::adopt_orphans();
         // The stock harness has announced the case in the file that keeps its output. If it cannot be emptied, the
         // announcement stays.
         let _ = rustix::fs::ftruncate(rustix::stdio::stdout(), 0);
         let answers = control.answers()?;
-        control.follow(|order| match order {
+        let result = control.follow(|order| match order {
             Order::Run(assignment) => {
                 let answers = answers.clone();
                 // As in a worker, this thread listens on.
                 aside(move || {
-                    answers.report(run(&Registry::collect(), assignment, &answers, Vec::new));
+                    let before = Before::observe();
+                    let report =
+                        run(&Registry::collect(), assignment, &answers, || before.traces());
+                    answers.report(report);
                 })
             }
             Order::PrintStacks => {
@@ -103,9 +106,20 @@ pub(crate) fn serve_one() -> ! {
                 answers.send(&Answer::StacksPrinted)
             }
             Order::End => Ok(()),
-        })
+        });
+        if !matches!(result, Ok(Ended::AsTold)) {
+            end_own_group();
+        }
+        result
     });
     process::exit(if served.is_ok() { 0 } else { 2 });
+}
+
+/// The controller is gone without a word: all that cases started goes along with this process.
+fn end_own_group() {
+    // First those that have left the group, and then this process, which would find them.
+    traces::end_children();
+    let _ = kill_process_group(getpgrp(), Signal::KILL);
 }
 
 /// Does something on a thread of the harness's own.

@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
+use super::brood::Brood;
 use super::capture::Capture;
 use super::environment::Environment;
 use super::runner::Attempt;
 use super::wire::{self, Answer, Assignment, Inbox, Note, Order, Report, WireError};
-use super::{Outcome, Output};
+use super::{Outcome, Output, traces};
 use crate::fixture::Notes;
 use crate::interrupt;
 use crate::process_groups::{self, Membership, Stopwatch};
@@ -68,6 +69,8 @@ pub(crate) struct Workers {
 impl Workers {
     pub(super) fn new(command: WorkerCommand, captures: PathBuf, keep: usize) -> Self {
         let keep = if command.reuse { keep } else { 0 };
+        // What a worker that dies leaves behind is found among this process's children.
+        traces::adopt_orphans();
         Self { command, captures, keep, idle: Mutex::default() }
     }
 
@@ -109,12 +112,12 @@ impl Workers {
                     traces: report.traces,
                 }
             }
-            Err(lost) => Attempt {
-                outcome: lost.outcome(worker.end()),
-                output: output.ok().flatten(),
-                duration: began.elapsed(),
-                traces: Vec::new(),
-            },
+            Err(lost) => {
+                let outcome = lost.outcome(worker.end());
+                let traces = traces::named_children(&worker.brood.end());
+                let output = output.ok().flatten();
+                Attempt { outcome, output, duration: began.elapsed(), traces }
+            }
         }
     }
 
@@ -156,6 +159,7 @@ impl Workers {
 
     fn start(&self, case: &str, environment: Environment) -> io::Result<Worker> {
         let (control, theirs) = UnixStream::pair()?;
+        let brood = Brood::new();
         let capture = self.command.capture.then(|| Capture::new(&self.captures)).transpose()?;
         // The very file that this process runs, also when a build has replaced it meanwhile. Code under test may
         // look at the name it was called by.
@@ -168,6 +172,8 @@ impl Workers {
             .envs(self.command.environment.iter().map(|(name, value)| (name, value)))
             .stdin(OwnedFd::from(theirs))
             .process_group(0);
+        let (name, value) = brood.variable();
+        command.env(name, value);
         for (name, value) in &environment {
             match value {
                 Some(value) => command.env(name, value),
@@ -180,7 +186,7 @@ impl Workers {
         let child = command.spawn()?;
         let group = Some(process_groups::join(&child));
         let (exited, inbox) = (Exited::of(&child), Inbox::default());
-        Ok(Worker { exited, child, group, control, inbox, capture, environment })
+        Ok(Worker { exited, child, group, control, inbox, brood, capture, environment })
     }
 }
 
@@ -206,6 +212,7 @@ struct Worker {
     child: Child,
     /// Until the child is waited for.
     group: Option<Membership>,
+    brood: Brood,
     exited: Exited,
     control: UnixStream,
     inbox: Inbox,

@@ -92,8 +92,8 @@ impl Selection {
         self.lifecycle
     }
 
-    /// What this selection alone makes of a case; hardware is asked later, and only for what runs.
-    fn decide(&self, case: &Case) -> Decision {
+    /// What becomes of a case. What this machine `lacks` for it is asked last, and only if the rest depends on it.
+    fn decide(&self, case: &Case, lacks: impl FnOnce() -> Option<String>) -> Decision {
         let deselected = |reason: String| Decision::Deselected(reason);
         if let Some(reason) = self.name_refuses(case) {
             return deselected(reason);
@@ -123,9 +123,10 @@ impl Selection {
         }
         let ignore = case.definition.ignore;
         match (self.ignored, ignore) {
-            // A runner that lists ignored cases, as nextest does, is to know those that skip themselves, too.
+            // A runner that lists ignored cases, as nextest does, is to know those that would be skipped, too.
             (Ignored::Only, None) if case.definition.skip.is_none() => {
-                return deselected("it bears no #[ignore]".into());
+                let otherwise = || deselected("it bears no #[ignore]".into());
+                return lacks().map_or_else(otherwise, Decision::Lacking);
             }
             (Ignored::Shown, Some(reason)) => {
                 return Decision::Ignored(reason.map(Into::into));
@@ -134,7 +135,7 @@ impl Selection {
         }
         match case.definition.skip {
             Some(reason) => Decision::Skipped(reason.into()),
-            None => Decision::Run,
+            None => lacks().map_or(Decision::Run, Decision::Lacking),
         }
     }
 

@@ -55,13 +55,8 @@ impl Plan {
         selection: &Selection,
         lack: impl Fn(&Case) -> Option<String>,
     ) -> Self {
-        let decide = |case: Case| {
-            let decision = match selection.decide(&case) {
-                Decision::Run => lack(&case).map_or(Decision::Run, Decision::Lacking),
-                decision => decision,
-            };
-            Planned { case, decision }
-        };
+        let decide =
+            |case: Case| Planned { decision: selection.decide(&case, || lack(&case)), case };
         Self { cases: cases.into_iter().map(decide).collect() }
     }
 

@@ -41,9 +41,9 @@ fn a_case_under_the_stock_harness_sees_its_gpus(machine: GpuMachine) {
         machine.surround(command);
         command.env("DYNAMO_TEST_REQUIRE_GPUS", "1");
     };
-    let ran = stock_harness::run(&machine.crates, on_machine, &["sees_its_gpu"]);
+    let ran = stock_harness::run(&machine.crates, on_machine, &["resources::sees_its_gpu"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stdout);
-    assert_eq!(ran.passed(), ["sees_its_gpu"]);
+    assert_eq!(ran.passed(), ["resources::sees_its_gpu"]);
     let durations = machine.crates.records().join("durations").join("acceptance-stock.json");
     let durations = fs::read_to_string(durations).expect("later runs know how long it took");
     assert!(durations.contains("sees_its_gpu"), "{durations}");
