@@ -10,22 +10,21 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use libtest_mimic::{Arguments, Completion, Conclusion, Failed, FormatSetting, Trial};
+use libtest_mimic::{Arguments, FormatSetting};
 
 use crate::args::{Format, Options, OtherRunner, Shuffle};
 use crate::case::{Case, Registry, policy};
 use crate::config::Config;
-use crate::exec::{
-    self, Board, Deadlines, Outcome, Place, Round, Runner, RunnerOptions, WorkerCommand,
-};
+use crate::exec::{self, Board, Deadlines, Place, Runner, RunnerOptions, WorkerCommand};
 use crate::fixture::Notes;
+use crate::marker::Lifecycle;
 use crate::marker::vocabulary::Vocabulary;
-use crate::marker::{Lifecycle, builtin};
 use crate::recall::recall;
-use crate::repeat::{Repetition, Tally};
-use crate::report::{self, Event, FinishedCase, Progress, Record, Selected, Telling, failure_text};
+use crate::repeat::Repetition;
+use crate::report::{self, Event, Progress, Record, Selected, Telling};
+use crate::run::{DESELECTED, Run};
 use crate::select::{Decision, Order, Plan, Planned, Selection};
 use crate::service::{Origins, ServiceOptions, supervisor};
 use crate::target::Target;
@@ -33,12 +32,6 @@ use crate::{gpu, interrupt, stop};
 
 /// The command line or a case's declaration is wrong; nothing ran.
 const USAGE: u8 = 2;
-
-/// Not all went well.
-const FAILED: u8 = 101;
-
-/// The kind by which libtest-mimic leaves out what was not selected, and counts it; no name of a case holds it.
-const DESELECTED: &str = "not selected";
 
 /// How many cases may wait for others at once, each on a thread.
 const MAX_WAITING: usize = 1_000;
@@ -155,18 +148,6 @@ fn missing_under_nextest<'a>(options: &'a Options, plan: &Plan) -> Option<&'a st
 /// Whether nextest has made this process, for one case.
 fn under_nextest() -> bool {
     env::var_os("NEXTEST").is_some()
-}
-
-/// What the runners of the cases share.
-struct Run {
-    target: Target,
-    runner: Runner,
-    record: Arc<Record>,
-    seed: u64,
-    strict: bool,
-    require_gpus: bool,
-    lifecycle: Option<Lifecycle>,
-    repetition: Option<Repetition>,
 }
 
 fn execute(
@@ -321,136 +302,6 @@ impl Crowd {
         // With more than can wait, the first start before the last have come.
         let awaited = if waiting <= MAX_WAITING { with_gpus.count() } else { 0 };
         Self { waiting: waiting.min(MAX_WAITING), awaited }
-    }
-}
-
-impl Run {
-    /// What libtest-mimic runs, prints and counts for a case.
-    fn trial(self: &Arc<Self>, planned: Planned) -> Trial {
-        let Planned { case, decision } = planned;
-        let name = case.name();
-        let ignored = |reason: Option<String>| {
-            Trial::ignorable_test(name, move || Ok(Completion::Ignored { reason }))
-        };
-        let failed = |why: String| {
-            Trial::test(name, move || {
-                stop::count_failure();
-                Err(Failed::from(why))
-            })
-        };
-        match decision {
-            Decision::Deselected(_) => Trial::test(name, || Ok(())).with_kind(DESELECTED),
-            Decision::Ignored(reason) => ignored(reason),
-            Decision::Lacking(lack) if self.strict => failed(format!("--strict: {lack}")),
-            Decision::Lacking(lack) if self.require_gpus && case.definition.gpus > 0 => {
-                failed(format!("--require-gpus: {lack}"))
-            }
-            Decision::Skipped(reason) | Decision::Lacking(reason) => ignored(Some(reason)),
-            Decision::Run => {
-                let (run, case) = (Arc::clone(self), Arc::new(case));
-                let number = self.repetition.as_ref().map(|all| all.add(Arc::clone(&case)));
-                Trial::ignorable_test(name, move || run.case(&case, number))
-            }
-        }
-    }
-
-    /// Runs a case, as often as it is to run, and says to libtest-mimic what became of it.
-    fn case(&self, case: &Case, number: Option<usize>) -> Result<Completion, Failed> {
-        let (Some(repetition), Some(number)) = (&self.repetition, number) else {
-            let (_, said) = self.attempt(case, Round::of(self.seed, 1));
-            if said.is_err() {
-                stop::count_failure();
-            }
-            return said;
-        };
-        let attempt = |case: &Case, round| self.attempt(case, Round::of(self.seed, round));
-        let tally = repetition.run(number, attempt, |tally, round, (outcome, said)| {
-            if tally.add(round, &outcome, said) {
-                stop::count_failure();
-            }
-        });
-        let Tally { passed, failed, .. } = tally;
-        let (case, flaky) = (case.name(), tally.is_flaky());
-        self.record.write(&Event::Repeated { case, passed, failed, flaky });
-        tally.conclude()
-    }
-
-    /// Runs a case once and says what became of it, in the record, too.
-    fn attempt(&self, case: &Case, round: Round) -> (Outcome, Result<Completion, Failed>) {
-        let name = case.name();
-        let mut finished = self
-            .runner
-            .run(case, round, |pid| self.record.write(&Event::Started { case: name, pid }));
-        if self.strict {
-            finished.judge_strictly();
-        }
-        let outcome = &finished.outcome;
-        // A lifecycle runs stress cases to learn from them.
-        let informative = self.lifecycle.is_some() && case.markers.contains(&builtin::stress);
-        let fails = outcome.fails_the_run() && !informative;
-        let printed = finished.output.as_ref().filter(|output| !output.text.is_empty());
-        let seed = case.needs.uses_seed().then_some(round.seed);
-        let rerun = (!outcome.passed())
-            .then(|| self.target.rerun(name, seed, case.definition.ignore.is_some(), self.strict));
-        let event = FinishedCase {
-            case: name,
-            round: (self.repetition.is_some()).then_some(round.number),
-            outcome,
-            duration_ms: finished.duration.as_secs_f64() * 1e3,
-            seed: finished.seed,
-            uses_seed: case.needs.uses_seed(),
-            informative,
-            output: printed,
-            whole_output: finished.whole_output.as_deref(),
-            traces: &finished.traces,
-            kept: finished.kept.as_deref(),
-            logs: &finished.logs,
-            gpus: finished.gpus.as_ref(),
-            rerun: rerun.as_ref(),
-        };
-        let text = fails.then(|| failure_text(&event));
-        self.record.write(&Event::Finished(event));
-        let said = match (text, outcome) {
-            (Some(text), _) => Err(Failed::from(text)),
-            (None, Outcome::Passed | Outcome::XPassed { .. }) => Ok(Completion::Completed),
-            (None, Outcome::Interrupted { .. }) => Ok(Completion::ignored_with("interrupted")),
-            (None, Outcome::NotBegun { .. }) => Ok(Completion::ignored_with(outcome.headline())),
-            (None, Outcome::Skipped { reason }) => Ok(Completion::ignored_with(reason)),
-            (None, Outcome::XFailed { reason, .. }) => {
-                Ok(Completion::ignored_with(format!("xfailed: {reason}")))
-            }
-            (None, Outcome::Quarantined { reason, .. }) => {
-                Ok(Completion::ignored_with(format!("quarantined: {reason}")))
-            }
-            (None, outcome) => {
-                let name = outcome.name();
-                Ok(Completion::ignored_with(format!("{name}; a stress case only informs")))
-            }
-        };
-        (finished.outcome, said)
-    }
-
-    /// Records the end and prints what libtest's own lines do not tell.
-    fn finish(&self, conclusion: &Conclusion, duration: Duration, quiet: bool) -> ExitCode {
-        self.runner.end();
-        self.record.write(&Event::RunFinished {
-            passed: conclusion.num_passed,
-            failed: conclusion.num_failed,
-            ignored: conclusion.num_ignored,
-            filtered_out: conclusion.num_filtered_out,
-            duration_ms: duration.as_secs_f64() * 1e3,
-        });
-        if !quiet {
-            print!("{}", self.record.take_summary());
-            if conclusion.has_failed() {
-                println!("record: {}", self.record.folder().join("events.jsonl").display());
-            }
-        }
-        exec::leave(match interrupt::told_to_stop() {
-            Some(signal) => interrupt::exit_code(signal),
-            None if conclusion.has_failed() || stop::time_was_short() => FAILED,
-            None => 0,
-        })
     }
 }
 

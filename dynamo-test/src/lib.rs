@@ -66,6 +66,7 @@ mod process_groups;
 mod recall;
 mod repeat;
 mod report;
+mod run;
 mod schedule;
 mod secrets;
 mod seed;
