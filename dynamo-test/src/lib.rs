@@ -43,6 +43,8 @@
 //! | `nats` | yes | the [`Nats`] fixture |
 //! | `etcd` | yes | the [`Etcd`] fixture |
 //! | `containers` | no | `--services docker`: the servers in containers; brings some 150 crates |
+//! | `nats-client` | no | `Nats::client`: an `async_nats::Client` |
+//! | `etcd-client` | no | `Etcd::client`: an `etcd_client::Client`; building it takes protoc |
 //! | `gpu` | no | `gpus = N` and the [`Gpus`] fixture: NVIDIA GPUs, leased to cases; on Linux |
 
 // The attribute's output names the crate, also in the crate's own tests.
@@ -148,6 +150,10 @@ pub use dynamo_test_macros::dynamo_test as test;
 /// that rstest writes, `unit` cases.
 pub use dynamo_test_macros::main;
 
+#[cfg(feature = "nats-client")]
+pub use async_nats;
+#[cfg(feature = "etcd-client")]
+pub use etcd_client;
 #[cfg(feature = "etcd")]
 pub use fixture::Etcd;
 #[cfg(feature = "nats")]

@@ -47,6 +47,17 @@ fn the_environment_names_the_servers_of_the_case_and_no_others(crates: FixtureCr
 }
 
 #[dynamo_test]
+fn clients_are_ready(crates: FixtureCrates) {
+    let ran = crates.run(SERVICES, &["clients"]);
+    assert_eq!(
+        (ran.code, ran.passed()),
+        (Some(0), vec!["clients::are_connected"]),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[dynamo_test]
 fn a_fixture_of_the_user_s_own_is_built_on_them(crates: FixtureCrates) {
     let ran = crates.run(SERVICES, &["own_fixture"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stdout);
