@@ -161,8 +161,8 @@ pub use fixture::Nats;
 #[doc(hidden)]
 pub use fixture::Needs;
 pub use fixture::{
-    Argument, CaseContext, Dedicated, Exclusive, FaultError, Fixture, FixtureError, Leased,
-    Program, Seed, Server, Service, ServiceMode, TempDir, TestInfo, Verdict,
+    Argument, CaseContext, Chaos, Dedicated, Exclusive, FaultError, Fixture, FixtureError, Leased,
+    Program, Seed, Server, Service, ServiceMode, Storm, TempDir, TestInfo, Verdict,
 };
 #[cfg(feature = "gpu")]
 pub use fixture::{Gpu, Gpus};
@@ -182,9 +182,9 @@ pub mod prelude {
     #[cfg(feature = "nats")]
     pub use crate::Nats;
     pub use crate::{
-        CaseContext, Dedicated, Direction, Exclusive, Fault, FaultError, Fixture, FixtureError,
-        HuggingFace, Leased, Ports, Processes, Ready, Seed, Server, Service, TempDir, TestInfo,
-        Verdict, dynamo_test, suite,
+        CaseContext, Chaos, Dedicated, Direction, Exclusive, Fault, FaultError, Fixture,
+        FixtureError, HuggingFace, Leased, Ports, Processes, Ready, Seed, Server, Service, TempDir,
+        TestInfo, Verdict, dynamo_test, suite,
     };
 }
 

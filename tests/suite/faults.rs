@@ -30,3 +30,25 @@ fn a_case_that_disturbed_its_server_is_to_blame_itself(crates: FixtureCrates) {
     }
     assert!(crates.leftovers().is_empty(), "{:?}", crates.leftovers());
 }
+
+#[dynamo_test]
+fn chaos_of_the_same_seed_is_the_same(
+    first: FixtureCrates,
+    again: FixtureCrates,
+    other: FixtureCrates,
+) {
+    let log = |crates: &FixtureCrates, seed: &str| -> Vec<serde_json::Value> {
+        let ran = crates.run(FAULTS, &["chaos::", "--seed", seed]);
+        assert_eq!(ran.code, Some(0), "{}", ran.stdout);
+        let events = crates.events();
+        events
+            .into_iter()
+            .filter(|event| event["event"] == "noted")
+            .map(|mut event| event["note"].take())
+            .collect()
+    };
+    let faults = log(&first, "7");
+    assert_eq!(faults.len(), 6, "{faults:?}");
+    assert_eq!(faults, log(&again, "7"));
+    assert_ne!(faults, log(&other, "8"));
+}

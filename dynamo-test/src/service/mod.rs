@@ -10,6 +10,7 @@
 //! knows only what it is told of each ([`spec`]).
 
 mod ancestry;
+mod chaos;
 mod client;
 mod disturb;
 #[cfg(feature = "etcd")]
@@ -34,6 +35,7 @@ mod wire;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub(crate) use chaos::{Chances, Scheduled};
 pub(crate) use client::suspend;
 #[cfg(feature = "etcd")]
 pub(crate) use etcd::EtcdServer;
