@@ -18,7 +18,7 @@ use super::{Deadlines, GpuUse, Outcome, Output, Round, environment};
 use crate::case::Case;
 use crate::fixture::{Grants, Need, Notes, ServiceGrant};
 use crate::gpu::GpuOptions;
-use crate::process::{self, FoundLog};
+use crate::process::FoundLog;
 use crate::schedule::Durations;
 use crate::secrets;
 use crate::seed;
@@ -278,9 +278,6 @@ impl Runner {
                 self.provide(case, &entry, grants, &whole_output, &mut progress)
             }
         };
-        if case.needs.uses_temp_dir() {
-            process::wait_for_end(&temp);
-        }
         if attempt.outcome.passed() {
             self.durations.note(case, attempt.duration);
         }

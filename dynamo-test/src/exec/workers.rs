@@ -20,6 +20,7 @@ use super::wire::{self, Answer, Assignment, Inbox, Note, Order, Report, WireErro
 use super::{Outcome, Output, traces};
 use crate::fixture::Notes;
 use crate::interrupt;
+use crate::process;
 use crate::process_groups::{self, Membership, Stopwatch};
 
 /// How long an idle worker may take to end once it is no longer needed.
@@ -114,6 +115,8 @@ impl Workers {
             }
             Err(lost) => {
                 let outcome = lost.outcome(worker.end());
+                // Those that the case is known to have started are ended in order; what else is left bears its trace.
+                process::wait_for_end(&assignment.grants.temp);
                 let traces = traces::named_children(&worker.brood.end());
                 let output = output.ok().flatten();
                 Attempt { outcome, output, duration: began.elapsed(), traces }
