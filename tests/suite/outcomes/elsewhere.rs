@@ -118,7 +118,8 @@ fn the_table_holds_under_the_stock_harness(crates: FixtureCrates) {
             (_, None) => assert_eq!(verdict, "ok", "{case}"),
         }
     }
-    wait_for("only what failed cases keep is left", || crates.leftovers().len() <= 1);
+    // What `keeps_its_temp_dir` keeps, which runs in place, and `processes::are_missed`, which does not.
+    wait_for("only what failed cases keep is left", || crates.leftovers().len() <= 2);
 }
 
 /// A case in place that ends its process ends the run, but never as a success.
