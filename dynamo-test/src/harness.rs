@@ -318,7 +318,6 @@ fn place(options: &Options, plan: &Plan) -> Place {
         return Place::Alone;
     }
     let workers = WorkerCommand {
-        program: own_program(),
         arguments: |_| vec![exec::WORKER_ARGUMENT.into()],
         environment: Vec::new(),
         capture: !options.no_capture && (repeats || alone.is_none()),
@@ -336,11 +335,6 @@ fn place(options: &Options, plan: &Plan) -> Place {
 fn durations_file(target: &Target) -> PathBuf {
     let flags = target.flags().replace([' ', '-'], "");
     report::home().join("durations").join(format!("{}-{flags}.json", target.package))
-}
-
-/// The path of the test binary, which its workers run, too.
-pub(crate) fn own_program() -> PathBuf {
-    env::current_exe().unwrap_or_else(|_| env::args_os().next().unwrap_or_default().into())
 }
 
 pub(crate) fn random_seed() -> u64 {

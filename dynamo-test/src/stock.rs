@@ -11,8 +11,9 @@ use crate::case::{Registry, policy};
 use crate::config::Config;
 use crate::exec::{self, Board, Deadlines, Place, Round, Runner, RunnerOptions, WorkerCommand};
 use crate::fixture::Notes;
-use crate::harness::{lack, own_program, random_seed, run_temp};
+use crate::harness::{lack, random_seed, run_temp};
 use crate::marker::vocabulary::Vocabulary;
+use crate::own_program;
 use crate::report::{self, Progress, Telling};
 use crate::select::{Decision, Plan, Planned, Selection};
 use crate::service::{Origins, ServiceOptions, supervisor};
@@ -117,7 +118,6 @@ impl Stock {
             require_gpus: options.require_gpus,
             here: runner(Place::Thread),
             children: runner(Place::Workers(WorkerCommand {
-                program: own_program(),
                 arguments: alone,
                 environment: vec![(CHILD, std::process::id().to_string())],
                 capture: true,
@@ -177,7 +177,7 @@ impl Stock {
 /// Where it is kept how long this binary's cases take: cargo names the package, and the file as `target-hash`.
 fn durations_file() -> PathBuf {
     let package = env::var("CARGO_PKG_NAME").unwrap_or_default();
-    let program = own_program();
+    let program = own_program::path();
     let name = program.file_stem().unwrap_or_default().to_string_lossy();
     let target = name.rsplit_once('-').map_or(&*name, |(target, _hash)| target);
     report::home().join("durations").join(format!("{package}-{target}.json"))

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, ExitStatus};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ use super::wire::{self, Answer, Assignment, Inbox, Note, Order, Report, WireErro
 use super::{Outcome, Output, traces};
 use crate::fixture::Notes;
 use crate::interrupt;
+use crate::own_program;
 use crate::process;
 use crate::process_groups::{self, Membership, Stopwatch};
 
@@ -34,9 +35,7 @@ const STACKS_WITHIN: Duration = Duration::from_secs(5);
 
 /// How a worker is started.
 pub(crate) struct WorkerCommand {
-    /// The test binary.
-    pub(crate) program: PathBuf,
-    /// Its arguments for a worker that runs the case of this name.
+    /// The test binary's arguments for a worker that runs the case of this name.
     pub(crate) arguments: fn(&str) -> Vec<String>,
     /// Variables that it gets beside those of its case.
     pub(crate) environment: Vec<(&'static str, String)>,
@@ -164,13 +163,8 @@ impl Workers {
         let (control, theirs) = UnixStream::pair()?;
         let brood = Brood::new();
         let capture = self.command.capture.then(|| Capture::new(&self.captures)).transpose()?;
-        // The very file that this process runs, also when a build has replaced it meanwhile. Code under test may
-        // look at the name it was called by.
-        let own_file = Path::new("/proc/self/exe");
-        let program = if own_file.exists() { own_file } else { &self.command.program };
-        let mut command = Command::new(program);
+        let mut command = own_program::command();
         command
-            .arg0(&self.command.program)
             .args((self.command.arguments)(case))
             .envs(self.command.environment.iter().map(|(name, value)| (name, value)))
             .stdin(OwnedFd::from(theirs))

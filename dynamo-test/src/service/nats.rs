@@ -230,7 +230,7 @@ impl Connection {
         let info: Info = serde_json::from_str(info)?;
         if info.tls_required || server.url.starts_with("tls://") {
             return Err(io::Error::other(
-                "it takes TLS, which the wipe does not speak: use it with `Nats<Shared>`, or without `wipe = true`",
+                "it takes TLS, which the wipe does not speak: leave out `wipe = true`, or name a server without TLS",
             ));
         }
         connection.version = info.version;

@@ -11,7 +11,7 @@ use testcontainers::core::client::docker_client_instance;
 
 use super::labels::Labels;
 use super::sweep;
-use crate::harness::own_program;
+use crate::own_program;
 
 /// Makes this program a remover, and holds the labels of what it is to remove.
 const VARIABLE: &str = "DYNAMO_TEST_REMOVE_CONTAINERS";
@@ -21,7 +21,7 @@ const VARIABLE: &str = "DYNAMO_TEST_REMOVE_CONTAINERS";
 pub(super) fn command(labels: &Labels) -> String {
     let filters = serde_json::Value::from(labels.filters()).to_string();
     let mut command = format!("{VARIABLE}={}", quoted(filters.as_ref()));
-    let program = own_program();
+    let program = own_program::path();
     // With the owner's arguments, so that it comes as far as the owner did.
     let arguments = std::env::args_os().skip(1);
     for word in std::iter::once(program.into_os_string()).chain(arguments) {
