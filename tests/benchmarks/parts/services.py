@@ -48,7 +48,7 @@ def measure(numbers, _):
     if tools.returncode != 0:
         raise Unmeasured("tests/tools.sh did not find or install the servers")
     programs = dict(zip(names, tools.stdout.splitlines()))
-    function = "async fn NAME(nats: Nats, etcd: Etcd) -> Tested {\n    use_both(nats, etcd).await\n}"
+    function = "async fn use_NAME(nats: Nats, etcd: Etcd) -> Tested {\n    use_both(nats, etcd).await\n}"
     leasing = functions(CASES, "dynamo_test", "fn lease_NAME(_nats: Nats, _etcd: Etcd) {}")
     doing_nothing = functions(CASES, "dynamo_test", "fn nothing_NAME() {}")
     binary = build(make_crate("services", [
@@ -101,7 +101,7 @@ def measure(numbers, _):
         return {"lease and wipe": found["lease_"] - found["nothing_"]}
 
     def use(_):
-        done, times = recorded("case_", CASES)
+        done, times = recorded("use_", CASES)
         settled = (times["finished"][-1] - times["finished"][0]) / (CASES - 1)
         return {"a case": settled, "a case, with starts": done.wall * 1e3 / CASES}
 
