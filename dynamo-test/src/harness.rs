@@ -196,7 +196,6 @@ fn execute(
     });
     record_decisions(&record, &plan);
 
-    // A case that is alone may want the signals itself, and there is nothing else to report.
     let alone = matches!(place, Place::Alone);
     let crowd = Crowd::of(&plan, &place);
     let board: Arc<Board> = Arc::default();
@@ -219,6 +218,7 @@ fn execute(
             supervisor: vec![supervisor::ARGUMENT.into()],
             origins,
             at_most: config.services.at_most,
+            is_over: || stop::reason().is_some(),
         },
         outputs: record.folder().join("output"),
         name: format!("{} {}", target.package, target.flags()),
@@ -253,7 +253,7 @@ fn execute(
         logfile: options.logfile.as_ref().map(|path| path.display().to_string()),
         ..Arguments::default()
     };
-    if !alone && let Err(error) = interrupt::listen() {
+    if let Err(error) = interrupt::listen(alone) {
         eprintln!("dynamo-test: signals end the run without a report: {error}");
     }
     let progress = Progress::start(board, running, &config.progress, telling);

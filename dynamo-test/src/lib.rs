@@ -50,7 +50,9 @@
 // The attribute's output names the crate, also in the crate's own tests.
 extern crate self as dynamo_test;
 
+mod allowance;
 mod args;
+mod aside;
 mod case;
 mod config;
 mod exec;
@@ -78,6 +80,7 @@ mod select;
     allow(dead_code, unused_imports, unused_variables, reason = "each service uses a part of it")
 )]
 mod service;
+mod signals;
 mod stock;
 mod stop;
 mod target;

@@ -44,6 +44,12 @@ pub(crate) fn signal(signal: Signal) {
     }
 }
 
+/// The processes in which cases of the run are: this one, and its workers.
+pub(crate) fn cases() -> Vec<u32> {
+    let workers = groups().iter().map(|pid| pid.as_raw_nonzero().get().cast_unsigned()).collect();
+    [vec![std::process::id()], workers].concat()
+}
+
 /// Notes that the run stood still for a while.
 pub(crate) fn was_suspended(span: Duration) {
     *SUSPENDED.lock().unwrap_or_else(PoisonError::into_inner) += span;

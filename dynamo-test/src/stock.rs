@@ -17,6 +17,7 @@ use crate::own_program;
 use crate::report::{self, Progress, Telling};
 use crate::select::{Decision, Plan, Planned, Selection};
 use crate::service::{Origins, ServiceOptions, supervisor};
+use crate::stop;
 
 /// Set in the process that the stock harness's process starts for one case, to the pid of the latter.
 const CHILD: &str = "DYNAMO_TEST_STOCK_CHILD";
@@ -98,6 +99,7 @@ impl Stock {
                     supervisor: supervisor.clone(),
                     origins: origins.clone(),
                     at_most: config.services.at_most,
+                    is_over: || stop::reason().is_some(),
                 },
                 outputs: report::home().join("stock"),
                 name: env::args().next().unwrap_or_default(),

@@ -22,6 +22,7 @@ mod progress;
 mod record;
 mod repetition;
 mod services;
+mod signals;
 mod stock_harness;
 mod stopping;
 

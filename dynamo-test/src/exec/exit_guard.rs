@@ -1,5 +1,6 @@
 //! A case that runs in a process which has more to do, and calls `exit(0)`, would end all of it as a success.
 
+use std::cell::Cell;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -16,15 +17,21 @@ static CALLED: AtomicBool = AtomicBool::new(false);
 /// The cases that run on threads of a process that is not ours to keep.
 static BESIDE: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
 
+thread_local! {
+    /// Whether this thread is the harness's, which runs no case: it ends the process where it cannot print any more.
+    static IS_OURS: Cell<bool> = const { Cell::new(false) };
+}
+
 // SAFETY: the C library has both, with these signatures.
 unsafe extern "C" {
     safe fn atexit(callback: extern "C" fn()) -> i32;
     safe fn _exit(status: i32) -> !;
 }
 
-/// From now on a thread that calls `exit` stands still, and the process ends by [`leave`].
+/// From now on any other thread that calls `exit` stands still, and the process ends by [`leave`].
 pub(super) fn go_on() {
     register();
+    IS_OURS.set(true);
     GOES_ON.store(std::process::id(), Ordering::Release);
 }
 
@@ -76,7 +83,7 @@ fn register() {
 }
 
 extern "C" fn refuse() {
-    if GOES_ON.load(Ordering::Acquire) == std::process::id() {
+    if GOES_ON.load(Ordering::Acquire) == std::process::id() && !IS_OURS.get() {
         CALLED.store(true, Ordering::Release);
         loop {
             thread::park();

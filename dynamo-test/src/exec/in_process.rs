@@ -13,15 +13,16 @@ use super::runner::Attempt;
 use super::standard_streams::StandardStreams;
 use super::traces::{self, Before};
 use super::{Outcome, environment, stacks};
+use crate::allowance::Allowance;
 use crate::case::Case;
 use crate::fixture::{Grants, Notes};
 use crate::interrupt;
+use crate::process;
 
 /// How often it is looked whether a case has had its time, or the run shall stop.
 const TICK: Duration = Duration::from_millis(50);
 
-/// How much of a deadline a tick may use up. A process that stands still, at a breakpoint or by Ctrl-Z, has its ticks
-/// stand still, too.
+/// How much of a deadline a tick may use up.
 const MOST_OF_A_TICK: Duration = Duration::from_millis(200);
 
 /// The controller as the place of cases, one at a time.
@@ -63,14 +64,15 @@ impl Controller {
         };
         let end = wait(&mut running, timeout);
         let duration = started.elapsed();
+        if let End::Lost(_) = end {
+            self.is_haunted.store(true, Ordering::Release);
+            process::end_all();
+        }
         let traces = before.traces();
         let outcome = match end {
             // What it left may have panicked while its end was awaited.
             End::Own(outcome) => running.judge(outcome),
-            End::Lost(outcome) => {
-                self.is_haunted.store(true, Ordering::Release);
-                outcome
-            }
+            End::Lost(outcome) => outcome,
         };
         // SAFETY: as above; where a thread of the case goes on all the same, its time is over.
         unsafe { before.put_back() };
@@ -107,9 +109,9 @@ enum End {
 }
 
 fn wait(running: &mut Running, timeout: Option<Duration>) -> End {
-    let mut left = timeout;
+    let mut allowance = timeout.map(|timeout| Allowance::of(timeout, MOST_OF_A_TICK));
     loop {
-        let began = Instant::now();
+        let left = allowance.as_mut().map(Allowance::left);
         let tick = left.map_or(TICK, |left| left.min(TICK));
         if let Some(outcome) = running.wait_for(tick) {
             return if running.is_given_up() { End::Lost(outcome) } else { End::Own(outcome) };
@@ -121,12 +123,9 @@ fn wait(running: &mut Running, timeout: Option<Duration>) -> End {
         if let Some(signal) = interrupt::told_to_stop() {
             return End::Lost(Outcome::interrupted(signal));
         }
-        if let (Some(left), Some(limit)) = (&mut left, timeout) {
-            *left = left.saturating_sub(began.elapsed().min(MOST_OF_A_TICK));
-            if left.is_zero() {
-                stacks::print();
-                return End::Lost(Outcome::timed_out(limit));
-            }
+        if let (Some(Duration::ZERO), Some(limit)) = (left, timeout) {
+            stacks::print();
+            return End::Lost(Outcome::timed_out(limit));
         }
     }
 }

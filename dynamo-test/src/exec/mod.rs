@@ -43,6 +43,5 @@ pub(crate) use outcome::Outcome;
 pub use panics::skip;
 pub(crate) use round::Round;
 pub(crate) use runner::{Place, Runner, RunnerOptions};
-pub(crate) use stacks::HARNESS_THREAD;
 pub(crate) use worker::{WORKER_ARGUMENT, serve, serve_one};
 pub(crate) use workers::WorkerCommand;

@@ -353,7 +353,12 @@ impl Runner {
         if !case.needs.services().is_empty() {
             entry.waits_for(Wait::Server);
         }
-        match self.lease(case) {
+        let leased = self.lease(case);
+        // It may have been waited for in vain, or too long.
+        if let Some(stop) = stop::reason() {
+            return Attempt { outcome: Outcome::not_begun(stop), ..Attempt::error("") };
+        }
+        match leased {
             Ok((leases, services)) => {
                 grants.services = services;
                 entry.runs();

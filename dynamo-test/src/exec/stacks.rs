@@ -10,11 +10,10 @@ use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::aside::HARNESS_THREAD;
+
 /// How long a thread may take to print where it stands; the first one reads the debug information.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
-
-/// The name of threads that only wait for a case. The system cuts names after 15 bytes.
-pub(crate) const HARNESS_THREAD: &str = "dynamo-test";
 
 /// How many threads have answered.
 static ANSWERED: AtomicU32 = AtomicU32::new(0);

@@ -10,7 +10,6 @@ use std::os::unix::net::UnixStream;
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread;
 use std::time::Instant;
 
 use rustix::io::fcntl_dupfd_cloexec;
@@ -21,6 +20,7 @@ use super::standard_streams::StandardStreams;
 use super::traces::{self, Before};
 use super::wire::{self, Answer, Assignment, Inbox, Note, Order, Report};
 use super::{Outcome, stacks};
+use crate::aside::aside;
 use crate::case::Registry;
 use crate::fixture::Notes;
 
@@ -120,11 +120,6 @@ fn end_own_group() {
     // First those that have left the group, and then this process, which would find them.
     traces::end_children();
     let _ = kill_process_group(getpgrp(), Signal::KILL);
-}
-
-/// Does something on a thread of the harness's own.
-fn aside(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    thread::Builder::new().name(stacks::HARNESS_THREAD.into()).spawn(work).map(drop)
 }
 
 /// Runs a case, then has its `traces` gathered.

@@ -6,20 +6,25 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::household::{self, Household, Prepared};
 use super::log::{self, Cursor};
 use super::ready::{self, Condition};
 use super::running::Running;
 use super::wait::Abandoned;
-use super::{Process, ProcessError, Ready, Wait, aside, tree};
+use super::{Process, ProcessError, Ready, Wait, tree};
+use crate::allowance::Allowance;
+use crate::aside::aside;
 
 /// How long a process may take to become ready, if its command does not say.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a process may take to end when it is asked to, if its command does not say.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// How long it may take at most to ask a process whether it is ready.
+const ASKED_WITHIN: Duration = Duration::from_secs(5);
 
 /// How often a process is asked whether it is ready.
 const ASK_EVERY: Duration = Duration::from_millis(5);
@@ -197,7 +202,7 @@ impl ProcessCommand {
         process: &Running,
         abandoned: &Abandoned,
     ) -> Result<(), ProcessError> {
-        let began = Instant::now();
+        let mut patience = Allowance::of(process.patience, ASKED_WITHIN);
         for condition in &mut self.ready {
             let mut cursor = Cursor::default();
             loop {
@@ -209,7 +214,7 @@ impl ProcessCommand {
                 if condition.holds(|pattern| cursor.next(&process.log, has_ended, pattern)) {
                     break;
                 }
-                if has_ended || began.elapsed() >= process.patience || abandoned.is_set() {
+                if has_ended || patience.left().is_zero() || abandoned.is_set() {
                     return Err(process.came_to_nothing(condition.to_string()));
                 }
                 process.wait_until(ASK_EVERY, abandoned, |state| state.exit);

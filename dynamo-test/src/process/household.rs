@@ -5,17 +5,21 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use super::running::{self, Running};
 use super::watchdog::Watchdog;
-use super::{aside, log, tree};
+use super::{log, tree};
+use crate::aside::aside;
 use crate::case::EarlyEnd;
 
 /// How long a case that is over may take to notice, before the rest of its processes is ended, and again before it is
 /// given up.
 const NOTICE_WITHIN: Duration = Duration::from_secs(1);
+
+/// Those of the cases that run in this process.
+static HOUSEHOLDS: Mutex<Vec<Weak<Household>>> = Mutex::new(Vec::new());
 
 /// All processes of a case.
 pub(crate) struct Household {
@@ -45,18 +49,22 @@ pub(super) struct Prepared {
 }
 
 impl Household {
-    pub(crate) fn new(folder: PathBuf, early_end: Arc<EarlyEnd>) -> Self {
+    pub(crate) fn new(folder: PathBuf, early_end: Arc<EarlyEnd>) -> Arc<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         tree::adopt_orphans();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let unique = crate::harness::random_seed();
-        Self {
+        let household = Arc::new(Self {
             mark: format!("{}-{number}-{unique:016x}.", std::process::id()),
             folder,
             early_end,
             members: Mutex::default(),
             over: Condvar::new(),
-        }
+        });
+        let mut all = HOUSEHOLDS.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|household| household.strong_count() > 0);
+        all.push(Arc::downgrade(&household));
+        household
     }
 
     /// Finds a name and makes the log.
@@ -174,6 +182,14 @@ impl Household {
 
     fn members(&self) -> MutexGuard<'_, Members> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends the processes of all cases in this process: they do not come to their teardown any more.
+pub(crate) fn end_all() {
+    let all = std::mem::take(&mut *HOUSEHOLDS.lock().unwrap_or_else(PoisonError::into_inner));
+    for household in all.iter().filter_map(Weak::upgrade) {
+        household.end_all();
     }
 }
 

@@ -8,32 +8,30 @@ mod line_pattern;
 mod log;
 mod ready;
 mod running;
+mod suspension;
 mod tree;
 mod wait;
 mod watchdog;
 
 use std::fmt;
 use std::fs;
-use std::io;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::Arc;
-use std::thread;
 
 use rustix::process::Signal;
 
 pub use command::ProcessCommand;
 pub use error::ProcessError;
-pub(crate) use household::Household;
+pub(crate) use household::{Household, end_all};
 pub use line_pattern::LinePattern;
 pub(crate) use log::FoundLog;
 pub use log::Tail;
 pub use ready::Ready;
 use running::Running;
+pub(crate) use suspension::suspend;
 pub use wait::Wait;
 pub(crate) use watchdog::wait_for_end;
-
-use crate::exec::HARNESS_THREAD;
 
 /// A process that a case started: see [`Processes`](crate::Processes).
 ///
@@ -152,11 +150,6 @@ impl Process {
         }
         self.running.signal(signal);
     }
-}
-
-/// Does something beside the case, on a thread that is not shown among the case's own.
-fn aside(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    thread::Builder::new().name(HARNESS_THREAD.into()).spawn(work).map(drop)
 }
 
 impl fmt::Debug for Process {

@@ -11,9 +11,13 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use super::log::Cursor;
 use super::wait::Abandoned;
 use super::{LinePattern, ProcessError, Tail, tree};
+use crate::allowance::Allowance;
 
 /// How often a wait looks whether anybody still waits.
 const GLANCE: Duration = Duration::from_millis(50);
+
+/// The most that passes between two glances, unless the process stood still.
+const GLANCED_WITHIN: Duration = Duration::from_millis(200);
 
 /// How long the last lines of a process that has ended may take to be there: one that it left behind may hold its
 /// output open.
@@ -138,13 +142,13 @@ impl Running {
         abandoned: &Abandoned,
         mut look: impl FnMut(&State) -> Option<T>,
     ) -> Option<T> {
-        let began = Instant::now();
+        let mut allowance = Allowance::of(within, GLANCED_WITHIN);
         let mut state = self.state();
         loop {
             if let Some(found) = look(&state) {
                 return Some(found);
             }
-            let left = within.saturating_sub(began.elapsed());
+            let left = allowance.left();
             if left.is_zero() || abandoned.is_set() {
                 return None;
             }

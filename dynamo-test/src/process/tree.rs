@@ -29,13 +29,24 @@ pub(super) fn signal(leader: Pid, mark: &str, signal: Signal) {
     }
 }
 
+/// The running processes that cases of these processes started, with all that they started.
+pub(super) fn of_cases(processes: &[u32]) -> impl Iterator<Item = Pid> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|entry| {
+        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+        let mark = mark_of(pid.cast_unsigned())?;
+        // A mark begins with the process of the case.
+        let (case, _) = mark.split_once('-')?;
+        processes.contains(&case.parse().ok()?).then_some(pid)
+    });
+    processes.filter_map(Pid::from_raw)
+}
+
 /// The running processes of a tree but its root.
 pub(super) fn members(root: Pid, mark: &str) -> Vec<Pid> {
     let own = std::process::id();
+    let is_marked = |pid: u32| mark_of(pid).as_deref() == Some(mark);
     let mut found: Vec<u32> = children(pid_number(root)).collect();
-    found.extend(
-        children(own).filter(|child| *child != pid_number(root) && is_marked(*child, mark)),
-    );
+    found.extend(children(own).filter(|child| *child != pid_number(root) && is_marked(*child)));
     let mut next = 0;
     while let Some(parent) = found.get(next).copied() {
         next += 1;
@@ -58,17 +69,30 @@ fn children(parent: u32) -> impl Iterator<Item = u32> {
     })
 }
 
-/// Whether a process was started with the mark.
-fn is_marked(pid: u32, mark: &str) -> bool {
+/// The mark that a process was started with.
+fn mark_of(pid: u32) -> Option<String> {
     let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    let expected = format!("{MARK}={mark}");
-    environment.split(|byte| *byte == 0).any(|variable| variable == expected.as_bytes())
+    let mut variables = environment.split(|byte| *byte == 0);
+    let mark = variables.find_map(|variable| {
+        variable.strip_prefix(MARK.as_bytes()).and_then(|rest| rest.strip_prefix(b"="))
+    });
+    mark.map(|mark| String::from_utf8_lossy(mark).into_owned())
 }
 
 /// Whether a process has not ended; one that nobody has waited for yet has.
 fn runs(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    state(pid).is_some_and(|state| !matches!(state, 'Z' | 'X'))
+}
+
+/// Whether a process runs, and nobody has stopped it.
+pub(super) fn goes_on(pid: Pid) -> bool {
+    let pid = pid_number(pid);
+    runs(pid) && state(pid) != Some('T')
+}
+
+/// What `/proc` says of how a process is.
+fn state(pid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name before it may hold anything.
-    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
+    stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next())
 }

@@ -35,6 +35,9 @@ const LOG_LINES: usize = 20;
 /// How long a supervisor may take to have its servers stand still.
 const SUSPENDED_WITHIN: Duration = Duration::from_secs(2);
 
+/// How long the end of the run may go unnoticed while a server is waited for.
+const LOOK_UP: Duration = Duration::from_millis(50);
+
 /// The folders of the supervisors that this process has talked to.
 static SUPERVISORS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
@@ -188,17 +191,33 @@ impl Client {
 
     /// Asks for something, and waits for it.
     pub(super) fn ask(&mut self, request: &Request) -> Result<Answer, ServiceError> {
-        let answer = self.connection.send(request).and_then(|()| self.connection.receive());
-        match answer {
+        let sent = self.connection.send(request);
+        self.answer(sent)
+    }
+
+    /// Waits for the answer to what was sent.
+    fn answer(&mut self, sent: io::Result<()>) -> Result<Answer, ServiceError> {
+        match sent.and_then(|()| self.connection.receive()) {
             Ok(Some(Answer::Refused { error })) => Err(error.into()),
             Ok(Some(answer)) => Ok(answer),
             Ok(None) | Err(_) => Err(ServiceError::SupervisorGone { tail: self.log() }),
         }
     }
 
-    /// Leases a server on this connection.
-    pub(super) fn lease(&mut self, wanted: Wanted) -> Result<Leased, ServiceError> {
-        match self.ask(&Request::Lease(wanted))? {
+    /// Leases a server on this connection, for which it may have to wait as long as the run is not over.
+    pub(super) fn lease(
+        &mut self,
+        wanted: Wanted,
+        is_over: fn() -> bool,
+    ) -> Result<Leased, ServiceError> {
+        let sent = self.connection.send(&Request::Lease(wanted));
+        // Where it was not sent there will be no answer, either.
+        while sent.is_ok() && !self.connection.has_come(LOOK_UP) {
+            if is_over() {
+                return Err(ServiceError::CalledOff);
+            }
+        }
+        match self.answer(sent)? {
             Answer::Leased(leased) => Ok(leased),
             _ => Err(ServiceError::SupervisorGone { tail: self.log() }),
         }

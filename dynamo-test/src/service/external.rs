@@ -7,16 +7,20 @@ use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use super::ServiceError;
 use super::kind::{ExternalNames, Want};
-use super::run::lock_exclusively;
+use super::run::try_lock_exclusively;
 use super::spec::Mode;
 use crate::config::ServiceSection;
 
 /// Where the locks of external servers are: the same place for all users and runs of the machine.
 const LOCKS: &str = "/tmp";
+
+/// How soon a server that another case has is tried again.
+const RETRY: Duration = Duration::from_millis(5);
 
 /// An external server.
 #[derive(Clone, Debug)]
@@ -89,13 +93,15 @@ impl External {
     }
 
     /// Waits until no other case of this machine has the server to itself.
-    pub(super) fn lock(&self) -> Result<Lock, ServiceError> {
+    pub(super) fn lock(&self, is_over: fn() -> bool) -> Result<Lock, ServiceError> {
         let mut hasher = DefaultHasher::new();
         (self.service, &self.authority).hash(&mut hasher);
         let name = format!("dynamo-test-{}-{:016x}.lock", self.service, hasher.finish());
         let path = Path::new(LOCKS).join(name);
-        Lock::take(path.clone())
-            .map_err(|error| ServiceError::NoFolder { path, error: error.to_string() })
+        match Lock::take(path.clone(), is_over) {
+            Ok(lock) => lock.ok_or(ServiceError::CalledOff),
+            Err(error) => Err(ServiceError::NoFolder { path, error: error.to_string() }),
+        }
     }
 }
 
@@ -122,7 +128,8 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    fn take(path: PathBuf) -> io::Result<Self> {
+    /// None where the run is over before.
+    fn take(path: PathBuf, is_over: fn() -> bool) -> io::Result<Option<Self>> {
         loop {
             // Reading is enough to lock it, so another user's will do.
             let file = match File::open(&path) {
@@ -135,13 +142,22 @@ impl Lock {
                 }
                 opened => opened?,
             };
-            lock_exclusively(&file)?;
+            // Waiting in the kernel could not be called off.
+            while let Err(error) = try_lock_exclusively(&file) {
+                if error.kind() != io::ErrorKind::WouldBlock {
+                    return Err(error);
+                }
+                if is_over() {
+                    return Ok(None);
+                }
+                thread::sleep(RETRY);
+            }
             let locked = file.metadata()?;
             // Whoever held it before may have removed it.
             if fs::symlink_metadata(&path)
                 .is_ok_and(|now| (now.dev(), now.ino()) == (locked.dev(), locked.ino()))
             {
-                return Ok(Self { path, _file: file });
+                return Ok(Some(Self { path, _file: file }));
             }
         }
     }
@@ -173,10 +189,10 @@ mod tests {
     fn a_lock_is_held_by_one_and_leaves_nothing(folder: TempDir) {
         let path = folder.path().join("lock");
         let held = std::sync::Mutex::new(());
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
-                    let lock = Lock::take(path.clone()).unwrap();
+                    let lock = Lock::take(path.clone(), || false).unwrap();
                     drop(held.try_lock().expect("it is held by one at a time"));
                     drop(lock);
                 });

@@ -35,6 +35,8 @@ pub(crate) struct ServiceOptions {
     pub(crate) origins: Origins,
     /// How many there may be of a kind.
     pub(crate) at_most: Option<NonZeroU32>,
+    /// Whether the run is over, so that no case waits for a server any longer.
+    pub(crate) is_over: fn() -> bool,
 }
 
 /// The services of a run.
@@ -43,6 +45,7 @@ pub(crate) struct Services {
     origins: Origins,
     within: Duration,
     at_most: usize,
+    is_over: fn() -> bool,
 }
 
 /// The right to a server while a case runs. Dropping it gives the server back.
@@ -93,7 +96,7 @@ pub(crate) struct Handle {
 
 impl Services {
     pub(crate) fn new(options: ServiceOptions) -> Self {
-        let ServiceOptions { within, supervisor, origins, at_most } = options;
+        let ServiceOptions { within, supervisor, origins, at_most, is_over } = options;
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let at_most = at_most.and_then(|number| usize::try_from(number.get()).ok());
         Self {
@@ -101,6 +104,7 @@ impl Services {
             origins,
             within,
             at_most: at_most.unwrap_or_else(|| 2 * cores()),
+            is_over,
         }
     }
 
@@ -134,7 +138,7 @@ impl Services {
         let mut client = self.supervision.connect()?;
         let mut starts = 0;
         loop {
-            let leased = client.lease(wanted.clone())?;
+            let leased = client.lease(wanted.clone(), self.is_over)?;
             let fresh = leased.fresh;
             let lease = Lease {
                 want,
@@ -146,7 +150,7 @@ impl Services {
                     client: Mutex::new(client),
                 },
             };
-            let prepared = lease.prepare(fresh);
+            let prepared = lease.prepare(fresh, self.is_over);
             let Holding::Started { client: held, .. } = &lease.holding else { return Ok(lease) };
             match prepared {
                 Ok(()) => return Ok(lease),
@@ -156,6 +160,11 @@ impl Services {
                     starts += 1;
                     lock(held).ask(&Request::Discard)?;
                     client = self.supervision.connect()?;
+                }
+                // Nobody knows whether it would have become ready.
+                Err(error @ ServiceError::CalledOff) => {
+                    lock(held).ask(&Request::Discard)?;
+                    return Err(error);
                 }
                 // It, and all that would be started like it.
                 Err(error) if fresh => {
@@ -177,11 +186,11 @@ impl Services {
         }
         external.check(self.within)?;
         let alone = want.mode == Mode::Exclusive;
-        let lock = if alone { Some(external.lock()?) } else { None };
+        let lock = if alone { Some(external.lock(self.is_over)?) } else { None };
         let url = external.url.clone();
         let holding = Holding::External { external, _lock: lock };
         let lease = Lease { want, url, within: self.within, holding };
-        lease.prepare(false)?;
+        lease.prepare(false, self.is_over)?;
         Ok(lease)
     }
 
@@ -238,9 +247,9 @@ impl Lease {
     }
 
     /// Makes the server ready for a case.
-    fn prepare(&self, fresh: bool) -> Result<(), ServiceError> {
+    fn prepare(&self, fresh: bool, is_over: fn() -> bool) -> Result<(), ServiceError> {
         if fresh {
-            self.wait_until_ready()?;
+            self.wait_until_ready(is_over)?;
         }
         // What others have in a shared server is theirs.
         if fresh || self.want.mode == Mode::Exclusive {
@@ -250,7 +259,7 @@ impl Lease {
     }
 
     /// Asks whether the server is ready for use until it is, has ended, or has had its time.
-    fn wait_until_ready(&self) -> Result<(), ServiceError> {
+    fn wait_until_ready(&self, is_over: fn() -> bool) -> Result<(), ServiceError> {
         let waited = Stopwatch::start();
         loop {
             let left = self.within.saturating_sub(waited.elapsed());
@@ -265,6 +274,9 @@ impl Lease {
             let (name, tail) = (name.clone(), status.tail);
             if let Some(status) = status.ended {
                 return Err(ServerError::EndedEarly { name, status, tail }.into());
+            }
+            if is_over() {
+                return Err(ServiceError::CalledOff);
             }
             if waited.elapsed() >= self.within {
                 return Err(ServiceError::NotUsable { name, within: self.within, reason, tail });

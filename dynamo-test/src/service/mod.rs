@@ -112,6 +112,8 @@ pub(crate) enum ServiceError {
     NotWiped { name: String, reason: String, tail: Tail },
     #[error("the external {service} at {authority} could not be wiped: {reason}")]
     ExternalNotWiped { service: &'static str, authority: String, reason: String },
+    #[error("the run was over before the server could be had")]
+    CalledOff,
     #[error("{name} died while the case ran ({status}); its last lines:\n{tail}")]
     Died { name: String, status: String, tail: Tail },
 }

@@ -6,6 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -173,6 +175,17 @@ impl Connection {
     /// Bounds the wait for an answer.
     pub(super) fn wait_at_most(&self, span: Duration) -> io::Result<()> {
         self.stream.get_ref().set_read_timeout(Some(span))
+    }
+
+    /// Waits for a message to be there, or the other side to have hung up; false if that takes longer.
+    pub(super) fn has_come(&self, within: Duration) -> bool {
+        let within = Timespec::try_from(within).ok();
+        let mut stream = [PollFd::new(self.stream.get_ref(), PollFlags::IN)];
+        if !self.stream.buffer().is_empty() {
+            return true;
+        }
+        // Who reads learns of an error; a signal is none.
+        !matches!(poll(&mut stream, within.as_ref()), Ok(0) | Err(Errno::INTR))
     }
 
     /// Writes a message and its line end at once.
