@@ -120,6 +120,7 @@ fn run(target: &Target, options: Options) -> ExitCode {
 pub(crate) fn lack(case: &Case, origins: &Origins) -> Option<String> {
     let gpus = (case.definition.gpus > 0).then(|| gpu::lack(&case.gpu_need())).flatten();
     gpus.or_else(|| origins.lack(case.needs.required_services()))
+        .or_else(|| origins.conflict(case.needs.services().iter().map(|(want, _)| want)))
 }
 
 /// Whether a list of names tells what this machine lacks. Nextest has no other way to learn what will be skipped: it

@@ -157,38 +157,40 @@ pub use dynamo_test_macros::main;
 pub use async_nats;
 #[cfg(feature = "etcd-client")]
 pub use etcd_client;
-#[cfg(feature = "etcd")]
-pub use fixture::Etcd;
-#[cfg(feature = "nats")]
-pub use fixture::Nats;
 #[doc(hidden)]
 pub use fixture::Needs;
 pub use fixture::{
     Argument, CaseContext, Chaos, Dedicated, Exclusive, FaultError, Fixture, FixtureError, Leased,
-    Program, Seed, Server, Service, ServiceMode, Storm, TempDir, TestInfo, Verdict,
+    Program, Seed, Server, Service, ServiceMode, Shared, Storm, TempDir, TestInfo, Verdict,
 };
+#[cfg(feature = "etcd")]
+pub use fixture::{Etcd, EtcdConfig};
 #[cfg(feature = "gpu")]
 pub use fixture::{Gpu, Gpus};
 pub use fixture::{HuggingFace, Model, Ports, Processes, Token};
+#[cfg(feature = "nats")]
+pub use fixture::{Nats, NatsConfig};
 pub use hugging_face::BadModelName;
 pub use marker::{Category, Marker};
 pub use ports::NoFreePort;
 pub use process::{LinePattern, Process, ProcessCommand, ProcessError, Ready, Tail, Wait};
+#[cfg(feature = "nats")]
+pub use service::NatsCredentials;
 pub use service::{Direction, Fault};
 
 /// What a module with tests needs: `use dynamo_test::prelude::*;`.
 pub mod prelude {
-    #[cfg(feature = "etcd")]
-    pub use crate::Etcd;
     #[cfg(feature = "gpu")]
     pub use crate::Gpus;
-    #[cfg(feature = "nats")]
-    pub use crate::Nats;
     pub use crate::{
         CaseContext, Chaos, Dedicated, Direction, Exclusive, Fault, FaultError, Fixture,
-        FixtureError, HuggingFace, Leased, Ports, Processes, Ready, Seed, Server, Service, TempDir,
-        TestInfo, Verdict, dynamo_test, suite,
+        FixtureError, HuggingFace, Leased, Ports, Processes, Ready, Seed, Server, Service, Shared,
+        TempDir, TestInfo, Verdict, dynamo_test, suite,
     };
+    #[cfg(feature = "etcd")]
+    pub use crate::{Etcd, EtcdConfig};
+    #[cfg(feature = "nats")]
+    pub use crate::{Nats, NatsConfig, NatsCredentials};
 }
 
 /// Gives markers to every case of the module it stands in, and of the modules below.

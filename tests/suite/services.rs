@@ -1,8 +1,10 @@
 //! NATS and etcd: clean, exclusive, and with an error that says what is wrong where they cannot be had.
 
+mod configured;
 mod external;
 mod own;
 mod runs;
+pub(crate) mod shared;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -8,8 +8,17 @@ use crate::fixture::Grants;
 use crate::gpu::GpuGrant;
 use crate::service::CONTROLLER_VARIABLE;
 
-/// Where Dynamo's components look for servers. A case that did not ask for one shall not find an ambient one.
-const SERVICES: [&str; 2] = ["NATS_SERVER", "ETCD_ENDPOINTS"];
+/// Where Dynamo's components look for servers, and for how to get in. A case that did not ask for one shall not find an
+/// ambient one.
+const SERVICES: [&str; 7] = [
+    "NATS_SERVER",
+    "NATS_AUTH_USERNAME",
+    "NATS_AUTH_PASSWORD",
+    "NATS_AUTH_TOKEN",
+    "NATS_AUTH_NKEY",
+    "NATS_AUTH_CREDENTIALS_FILE",
+    "ETCD_ENDPOINTS",
+];
 
 /// Variables for a case: its value, or that it must be absent.
 pub(super) type Environment = Vec<(&'static str, Option<String>)>;

@@ -390,16 +390,16 @@ impl Runner {
         let mut leases = Vec::new();
         let mut grants = Vec::new();
         for (want, need) in case.needs.services() {
-            let granted = match (self.services.lease(*want), need) {
+            let (granted, environment) = match (self.services.lease(*want), need) {
                 (Ok(lease), _) => {
-                    let granted = lease.granted();
+                    let told = (Ok(lease.granted()), lease.environment());
                     leases.push(lease);
-                    Ok(granted)
+                    told
                 }
-                (Err(error), Need::Optional) => Err(error.to_string()),
+                (Err(error), Need::Optional) => (Err(error.to_string()), Vec::new()),
                 (Err(error), Need::Required) => return Err(error),
             };
-            grants.push(ServiceGrant { key: want.key(), variable: want.kind.variable(), granted });
+            grants.push(ServiceGrant { key: want.key(), environment, granted });
         }
         Ok((leases, grants))
     }

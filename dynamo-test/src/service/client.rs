@@ -64,6 +64,11 @@ impl Supervision {
         Self { run: LazyLock::new(Run::of_this_process), arguments, known: Mutex::default() }
     }
 
+    /// Tells the run from others of the machine.
+    pub(super) fn run_name(&self) -> String {
+        self.run.name()
+    }
+
     /// Connects to the run's supervisor.
     pub(super) fn connect(&self) -> Result<Client, ServiceError> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

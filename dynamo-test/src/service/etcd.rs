@@ -69,7 +69,12 @@ const TUNING: &[&str] = &[
 
 /// A single etcd member.
 #[derive(Debug)]
-pub(crate) struct EtcdServer;
+pub(crate) struct EtcdServer {
+    /// Those that follow the usual ones.
+    pub(crate) arguments: &'static [&'static str],
+    /// What the arguments are called.
+    pub(crate) configuration: fn() -> Option<&'static str>,
+}
 
 impl Kind for EtcdServer {
     fn name(&self) -> &'static str {
@@ -82,6 +87,15 @@ impl Kind for EtcdServer {
 
     fn server(&self) -> &'static str {
         PROGRAM.name
+    }
+
+    fn configuration(&self) -> Option<&'static str> {
+        (self.configuration)()
+    }
+
+    /// Keys that were deleted count towards a quota, and an alarm lasts.
+    fn can_be_wiped(&self) -> bool {
+        self.arguments.is_empty()
     }
 
     fn external(&self) -> Option<ExternalNames> {
@@ -97,9 +111,10 @@ impl Kind for EtcdServer {
         // What etcd needs on some machines to start at all.
         let unsupported = "ETCD_UNSUPPORTED_ARCH";
         let kept = std::env::var(unsupported).ok().map(|value| (unsupported.into(), value));
+        let arguments = ARGUMENTS.iter().chain(TUNING).chain(self.arguments);
         Ok(ProcessSpec {
             program: PROGRAM.locate(named)?,
-            arguments: ARGUMENTS.iter().chain(TUNING).map(|argument| (*argument).into()).collect(),
+            arguments: arguments.map(|argument| (*argument).into()).collect(),
             // It takes every flag from a variable, too, and the user's shell may hold some for another server.
             without: vec!["ETCD_".into()],
             environment: kept.into_iter().collect(),
@@ -114,18 +129,23 @@ impl Kind for EtcdServer {
 
     #[cfg(feature = "containers")]
     fn container(&self) -> Option<ContainerSpec> {
-        let command = IN_A_CONTAINER.iter().chain(TUNING);
+        let command = IN_A_CONTAINER.iter().chain(TUNING).chain(self.arguments);
         Some(ContainerSpec {
             image: "quay.io/coreos/etcd:v3.5.21".into(),
             variable: self.image_variable(),
             command: command.map(|word| (*word).into()).collect(),
             environment: Vec::new(),
+            files: Vec::new(),
             port: 2379,
         })
     }
 
-    fn url(&self, authority: &str) -> String {
+    fn url(&self, authority: &str, _part: Option<u32>) -> String {
         format!("http://{authority}")
+    }
+
+    fn prefix(&self, run: &str, case: &str) -> String {
+        format!("/dynamo-test/{run}/{case}/")
     }
 
     /// Reads a key, as `etcdctl endpoint health` does: that takes a leader.
@@ -156,4 +176,24 @@ impl Kind for EtcdServer {
             Ok(())
         })
     }
+
+    /// Deletes the keys that begin so. Whose the leases are nobody knows.
+    fn clear(&self, server: &Located<'_>, prefix: &str, within: Duration) -> Result<(), String> {
+        grpc::converse(server.authority, within, async |mut channel| {
+            // DeleteRangeRequest.key = 1, range_end = 2
+            let keys =
+                Message::default().with_bytes(1, prefix.as_bytes()).with_bytes(2, &behind(prefix));
+            channel.call("/etcdserverpb.KV/DeleteRange", keys).await.map(drop)
+        })
+    }
+}
+
+/// The first key behind all that begin so.
+fn behind(prefix: &str) -> Vec<u8> {
+    let mut key = prefix.as_bytes().to_vec();
+    // No byte of a text is the greatest that there is.
+    if let Some(last) = key.last_mut() {
+        *last += 1;
+    }
+    key
 }

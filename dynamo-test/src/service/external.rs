@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::ServiceError;
 use super::kind::{ExternalNames, Want};
-use super::run::try_lock_exclusively;
+use super::run::{try_lock_exclusively, try_lock_shared};
 use super::spec::Mode;
 use crate::config::ServiceSection;
 
@@ -64,6 +64,9 @@ impl External {
     /// Why it cannot be used as a case wants to, if it cannot.
     pub(super) fn refuse(&self, want: &Want) -> Option<ServiceError> {
         let (server, authority) = (want.kind.server(), self.authority.clone());
+        if let Some(configuration) = want.kind.configuration() {
+            return Some(ServiceError::NotToBeConfigured { server, authority, configuration });
+        }
         match want.mode {
             Mode::Exclusive if !self.may_be_wiped => {
                 Some(ServiceError::NotToBeWiped { server, authority, service: self.service })
@@ -92,13 +95,14 @@ impl External {
         })
     }
 
-    /// Waits until no other case of this machine has the server to itself.
-    pub(super) fn lock(&self, is_over: fn() -> bool) -> Result<Lock, ServiceError> {
+    /// Waits until no other case of this machine has the server to itself, and, where this one shall have it so, until
+    /// none has it at all.
+    pub(super) fn lock(&self, mode: Mode, is_over: fn() -> bool) -> Result<Lock, ServiceError> {
         let mut hasher = DefaultHasher::new();
         (self.service, &self.authority).hash(&mut hasher);
         let name = format!("dynamo-test-{}-{:016x}.lock", self.service, hasher.finish());
         let path = Path::new(LOCKS).join(name);
-        match Lock::take(path.clone(), is_over) {
+        match Lock::take(path.clone(), mode, is_over) {
             Ok(lock) => lock.ok_or(ServiceError::CalledOff),
             Err(error) => Err(ServiceError::NoFolder { path, error: error.to_string() }),
         }
@@ -120,16 +124,21 @@ fn authority(urls: &str, default_port: u16) -> Option<String> {
     }
 }
 
-/// The lock of a server, for one case at a time of all users and runs; dropping it releases it.
+/// The lock of a server, for one case of all users and runs that may wipe it, or any number that may not; dropping it
+/// releases it.
 pub(super) struct Lock {
     path: PathBuf,
     /// The kernel releases it with the process.
-    _file: File,
+    file: File,
 }
 
 impl Lock {
     /// None where the run is over before.
-    fn take(path: PathBuf, is_over: fn() -> bool) -> io::Result<Option<Self>> {
+    fn take(path: PathBuf, mode: Mode, is_over: fn() -> bool) -> io::Result<Option<Self>> {
+        let try_lock = match mode {
+            Mode::Shared => try_lock_shared,
+            Mode::Exclusive | Mode::Dedicated => try_lock_exclusively,
+        };
         loop {
             // Reading is enough to lock it, so another user's will do.
             let file = match File::open(&path) {
@@ -143,7 +152,7 @@ impl Lock {
                 opened => opened?,
             };
             // Waiting in the kernel could not be called off.
-            while let Err(error) = try_lock_exclusively(&file) {
+            while let Err(error) = try_lock(&file) {
                 if error.kind() != io::ErrorKind::WouldBlock {
                     return Err(error);
                 }
@@ -157,7 +166,7 @@ impl Lock {
             if fs::symlink_metadata(&path)
                 .is_ok_and(|now| (now.dev(), now.ino()) == (locked.dev(), locked.ino()))
             {
-                return Ok(Some(Self { path, _file: file }));
+                return Ok(Some(Self { path, file }));
             }
         }
     }
@@ -165,8 +174,10 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Another user's stays, which is as good.
-        let _ = fs::remove_file(&self.path);
+        // While others share it, it is theirs to remove. Another user's stays, which is as good.
+        if try_lock_exclusively(&self.file).is_ok() {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -185,6 +196,10 @@ mod tests {
         assert_eq!(of("nats://"), None);
     }
 
+    fn take(path: &Path, mode: Mode) -> Lock {
+        Lock::take(path.into(), mode, || false).unwrap().unwrap()
+    }
+
     #[dynamo_test]
     fn a_lock_is_held_by_one_and_leaves_nothing(folder: TempDir) {
         let path = folder.path().join("lock");
@@ -192,12 +207,23 @@ mod tests {
         thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
-                    let lock = Lock::take(path.clone(), || false).unwrap();
+                    let lock = take(&path, Mode::Exclusive);
                     drop(held.try_lock().expect("it is held by one at a time"));
                     drop(lock);
                 });
             }
         });
+        assert!(!path.exists());
+    }
+
+    #[dynamo_test]
+    fn a_lock_is_shared_by_those_who_wipe_nothing(folder: TempDir) {
+        let path = folder.path().join("lock");
+        let (one, another) = (take(&path, Mode::Shared), take(&path, Mode::Shared));
+        let is_free = || try_lock_exclusively(&File::open(&path).unwrap()).is_ok();
+        drop(one);
+        assert!(!is_free(), "the other still has it");
+        drop(another);
         assert!(!path.exists());
     }
 }

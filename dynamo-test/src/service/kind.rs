@@ -18,6 +18,21 @@ pub(crate) trait Kind: Sync {
     /// What messages call a server: `nats-server`.
     fn server(&self) -> &'static str;
 
+    /// What the configuration is called by which its servers differ from the usual ones, if they do.
+    fn configuration(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Of servers that several cases use at once, into how many parts one falls that can be wiped by themselves.
+    fn parts(&self) -> Option<u32> {
+        None
+    }
+
+    /// Whether a wipe gets at all that a case may leave. A server of which it does not is used by one case alone.
+    fn can_be_wiped(&self) -> bool {
+        true
+    }
+
     /// What it takes to start a server as a process: by the program that was named, or else by the one that is found.
     fn process(&self, named: Option<&Path>) -> Result<ProcessSpec, ServiceError>;
 
@@ -38,14 +53,32 @@ pub(crate) trait Kind: Sync {
         None
     }
 
-    /// The address that clients are given of a server that listens on `authority` (`host:port`).
-    fn url(&self, authority: &str) -> String;
+    /// The address that clients are given of a server, or of a part of it, that listens on `authority` (`host:port`).
+    fn url(&self, authority: &str, part: Option<u32>) -> String;
+
+    /// The variables in which code under test looks for a server at `url`, whose clients may need a file to get in.
+    fn environment(&self, url: &str, credentials: Option<&Path>) -> Vec<(&'static str, String)> {
+        let _ = credentials;
+        vec![(self.variable(), url.to_owned())]
+    }
+
+    /// What the names begin with that are one case's in a server which others use at the same time.
+    fn prefix(&self, run: &str, case: &str) -> String {
+        format!("dynamo-test-{run}-{case}")
+    }
 
     /// Sees whether a server that was just started is ready for use; it is asked again if it is not.
     fn check(&self, server: &Located<'_>, within: Duration) -> Result<(), Unready>;
 
-    /// Removes everything that earlier cases left in a server; the error says what is in the way.
+    /// Removes everything that earlier cases left in a server, or in the part of it that the URL leads to; the error
+    /// says what is in the way.
     fn wipe(&self, server: &Located<'_>, within: Duration) -> Result<(), String>;
+
+    /// Removes what has names that begin so from a server that others use, too.
+    fn clear(&self, server: &Located<'_>, prefix: &str, within: Duration) -> Result<(), String> {
+        let _ = (server, prefix, within);
+        Ok(())
+    }
 }
 
 /// Why a server is not ready for use.
@@ -92,13 +125,18 @@ pub(crate) struct Want {
 }
 
 impl Want {
-    /// Tells it from other wants: `nats`, `nats:dedicated`.
+    /// Tells it from other wants: `nats`, `nats:dedicated`, `nats:shared:my_crate::Small`.
     pub(crate) fn key(&self) -> String {
         let name = self.kind.name();
-        match self.mode {
-            Mode::Exclusive => name.into(),
-            Mode::Shared => format!("{name}:shared"),
-            Mode::Dedicated => format!("{name}:dedicated"),
+        let mode = match (self.mode, self.kind.configuration()) {
+            (Mode::Exclusive, None) => return name.into(),
+            (Mode::Exclusive, Some(_)) => "exclusive",
+            (Mode::Shared, _) => "shared",
+            (Mode::Dedicated, _) => "dedicated",
+        };
+        match self.kind.configuration() {
+            Some(configuration) => format!("{name}:{mode}:{configuration}"),
+            None => format!("{name}:{mode}"),
         }
     }
 }

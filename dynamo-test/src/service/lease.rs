@@ -52,6 +52,8 @@ pub(crate) struct Services {
 pub(crate) struct Lease {
     want: Want,
     url: String,
+    /// What the case's names begin with, where others use the server, too.
+    prefix: Option<String>,
     within: Duration,
     holding: Holding,
 }
@@ -67,8 +69,8 @@ enum Holding {
     },
     External {
         external: External,
-        /// Where the case has it to itself.
-        _lock: Option<Lock>,
+        /// That nobody else wipes it meanwhile.
+        _lock: Lock,
     },
 }
 
@@ -79,6 +81,8 @@ pub struct Granted {
     pub(crate) url: String,
     /// Where it listens: `host:port`.
     pub(crate) authority: String,
+    /// What the case's names begin with, where others use the server, too.
+    pub(crate) prefix: Option<String>,
     /// By which something can be done to the server; none where it is somebody else's.
     pub(crate) handle: Option<Handle>,
     /// Files that clients of somebody else's server need.
@@ -142,7 +146,8 @@ impl Services {
             let fresh = leased.fresh;
             let lease = Lease {
                 want,
-                url: want.kind.url(&leased.authority),
+                url: want.kind.url(&leased.authority, leased.part),
+                prefix: self.prefix(want),
                 within: self.within,
                 holding: Holding::Started {
                     name: name.clone(),
@@ -185,28 +190,41 @@ impl Services {
             return Err(refusal);
         }
         external.check(self.within)?;
-        let alone = want.mode == Mode::Exclusive;
-        let lock = if alone { Some(external.lock(self.is_over)?) } else { None };
+        let lock = external.lock(want.mode, self.is_over)?;
         let url = external.url.clone();
         let holding = Holding::External { external, _lock: lock };
-        let lease = Lease { want, url, within: self.within, holding };
+        let prefix = self.prefix(want);
+        let lease = Lease { want, url, prefix, within: self.within, holding };
         lease.prepare(false, self.is_over)?;
         Ok(lease)
     }
 
     fn wanted(&self, want: Want, spec: ServerSpec) -> Wanted {
-        Wanted { spec, mode: want.mode, within: self.within, at_most: self.at_most }
+        Wanted {
+            spec,
+            mode: want.mode,
+            within: self.within,
+            at_most: self.at_most,
+            parts: want.kind.parts(),
+        }
+    }
+
+    /// One that no other case has, of whatever run and machine.
+    fn prefix(&self, want: Want) -> Option<String> {
+        let case = format!("{:016x}", crate::harness::random_seed());
+        (want.mode == Mode::Shared).then(|| want.kind.prefix(&self.supervision.run_name(), &case))
     }
 }
 
 impl Lease {
     /// What the case is told.
     pub(crate) fn granted(&self) -> Granted {
-        let url = self.url.clone();
+        let (url, prefix) = (self.url.clone(), self.prefix.clone());
         match &self.holding {
             Holding::Started { leased, client, .. } => Granted {
                 url,
                 authority: leased.authority.clone(),
+                prefix,
                 handle: Some(Handle {
                     supervisor: lock(client).folder().to_owned(),
                     lease: leased.lease,
@@ -217,6 +235,7 @@ impl Lease {
             Holding::External { external, .. } => Granted {
                 url,
                 authority: external.authority.clone(),
+                prefix,
                 handle: None,
                 credentials: external.credentials.clone(),
                 ca_certificate: external.ca_certificate.clone(),
@@ -224,16 +243,25 @@ impl Lease {
         }
     }
 
+    /// The variables in which code under test looks for the server.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        let credentials = match &self.holding {
+            Holding::Started { .. } => None,
+            Holding::External { external, .. } => external.credentials.as_deref(),
+        };
+        self.want.kind.environment(&self.url, credentials)
+    }
+
     /// What is wrong with the server after a case that failed, if anything is.
     pub(crate) fn fault(&self) -> Option<ServiceError> {
         // A server that has just been killed may not have ended yet, but it does not do as it is told any more.
         let within = self.within.min(FAULT_WITHIN);
         let told = match (&self.holding, self.want.mode) {
-            (_, Mode::Exclusive) => self.wipe(within).err(),
+            (_, Mode::Exclusive) if self.want.kind.can_be_wiped() => self.wipe(within).err(),
             // The case may have paused it, or cut it off: that it does not answer is no fault of its own.
             (_, Mode::Dedicated) => None,
-            (Holding::External { external, .. }, Mode::Shared) => external.check(within).err(),
-            (Holding::Started { .. }, Mode::Shared) => None,
+            (Holding::External { external, .. }, _) => external.check(within).err(),
+            (Holding::Started { .. }, _) => self.wait_until_ready(within, || false).err(),
         };
         let wait = if told.is_some() { FAULT_WITHIN } else { Duration::ZERO };
         match (self.status(wait), &self.holding) {
@@ -249,20 +277,47 @@ impl Lease {
     /// Makes the server ready for a case.
     fn prepare(&self, fresh: bool, is_over: fn() -> bool) -> Result<(), ServiceError> {
         if fresh {
-            self.wait_until_ready(is_over)?;
+            self.wait_until_ready(self.within, is_over)?;
         }
-        // What others have in a shared server is theirs.
-        if fresh || self.want.mode == Mode::Exclusive {
-            self.wipe(self.within)?;
+        let wiped = match self.want.mode {
+            // What others have in a shared server is theirs.
+            Mode::Shared => self.has_a_part(),
+            Mode::Exclusive | Mode::Dedicated => !fresh || self.want.kind.can_be_wiped(),
+        };
+        if wiped { self.wipe(self.within) } else { Ok(()) }
+    }
+
+    /// Whether what the case has of a shared server is more than a prefix.
+    fn has_a_part(&self) -> bool {
+        matches!(&self.holding, Holding::Started { leased, .. } if leased.part.is_some())
+    }
+
+    /// Makes the server ready for others.
+    fn leave(&self) {
+        let kind = self.want.kind;
+        let within = self.within.min(FAULT_WITHIN);
+        if let Some(prefix) = self.prefix.as_deref().filter(|_| !self.has_a_part()) {
+            // Nobody is there to be told, and the next case has another prefix.
+            let _ = kind.clear(&self.located(), prefix, within);
         }
-        Ok(())
+        if let Holding::Started { client, .. } = &self.holding {
+            if self.want.mode == Mode::Exclusive && !kind.can_be_wiped() {
+                let _ = lock(client).ask(&Request::Discard);
+            }
+            // Hanging up would do, but not before the next case asks for a server.
+            let _ = lock(client).ask(&Request::Release);
+        }
     }
 
     /// Asks whether the server is ready for use until it is, has ended, or has had its time.
-    fn wait_until_ready(&self, is_over: fn() -> bool) -> Result<(), ServiceError> {
+    fn wait_until_ready(
+        &self,
+        within: Duration,
+        is_over: fn() -> bool,
+    ) -> Result<(), ServiceError> {
         let waited = Stopwatch::start();
         loop {
-            let left = self.within.saturating_sub(waited.elapsed());
+            let left = within.saturating_sub(waited.elapsed());
             let reason = match self.want.kind.check(&self.located(), left) {
                 Ok(()) => return Ok(()),
                 Err(Unready::Never(error)) => return Err(error),
@@ -278,14 +333,19 @@ impl Lease {
             if is_over() {
                 return Err(ServiceError::CalledOff);
             }
-            if waited.elapsed() >= self.within {
-                return Err(ServiceError::NotUsable { name, within: self.within, reason, tail });
+            if waited.elapsed() >= within {
+                return Err(ServiceError::NotUsable { name, within, reason, tail });
             }
         }
     }
 
     fn wipe(&self, within: Duration) -> Result<(), ServiceError> {
-        self.want.kind.wipe(&self.located(), within).map_err(|reason| match &self.holding {
+        let kind = self.want.kind;
+        let wiped = match kind.can_be_wiped() {
+            true => kind.wipe(&self.located(), within),
+            false => Err("its configuration is not the harness's".into()),
+        };
+        wiped.map_err(|reason| match &self.holding {
             Holding::Started { name, .. } => ServiceError::NotWiped {
                 name: name.clone(),
                 reason,
@@ -328,10 +388,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Holding::Started { client, .. } = &self.holding {
-            // Hanging up would do, but not before the next case asks for a server.
-            let _ = lock(client).ask(&Request::Release);
-        }
+        self.leave();
     }
 }
 

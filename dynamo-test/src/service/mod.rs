@@ -44,7 +44,9 @@ pub(crate) use kind::{Kind, Located, Unready, Want};
 pub(crate) use lease::{Granted, Handle, Lease, ServiceOptions, Services};
 pub(crate) use locate::locate;
 #[cfg(feature = "nats")]
-pub(crate) use nats::NatsServer;
+pub use nats::NatsCredentials;
+#[cfg(feature = "nats")]
+pub(crate) use nats::{Named, NatsServer, NatsSettings};
 pub(crate) use origin::{Backend, Origins};
 pub use proxy::Direction;
 pub(crate) use run::CONTROLLER_VARIABLE;
@@ -86,6 +88,14 @@ pub(crate) enum ServiceError {
     NotToBeWiped { server: &'static str, authority: String, service: &'static str },
     #[error("needs a {server} that it may stop, and the one at {authority} is somebody else's")]
     NotToBeStopped { server: &'static str, authority: String },
+    #[error(
+        "needs a {server} that is configured as `{configuration}` says, and the one at {authority} is somebody else's"
+    )]
+    NotToBeConfigured { server: &'static str, authority: String, configuration: &'static str },
+    #[error(
+        "needs a {server} to itself and one that it shares, and there is only the one at {authority}"
+    )]
+    OnlyOne { server: &'static str, authority: String },
     #[error("no folder for the run's servers could be made at {}: {error} (TMPDIR names another place)", path.display())]
     NoFolder { path: PathBuf, error: String },
     #[error(

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::ServiceError;
 use super::external::External;
 use super::kind::{Kind, Want};
-use super::spec::{ServerSpec, Source};
+use super::spec::{Mode, ServerSpec, Source};
 #[cfg(feature = "containers")]
 use super::wire::ServerError;
 use crate::config;
@@ -113,13 +113,32 @@ impl Origins {
     /// Why a case cannot have what it wants, where that is no error: somebody else's server is not its to use so.
     pub(crate) fn lack<'a>(&self, wants: impl IntoIterator<Item = &'a Want>) -> Option<String> {
         wants.into_iter().find_map(|want| {
-            // A server that cannot be had is the case's to report.
-            let external = match self.backend(want.kind) {
-                Backend::External | Backend::Auto => self.external(want.kind).ok()??,
-                Backend::Process | Backend::Docker => return None,
-            };
-            external.refuse(want).map(|refusal| refusal.to_string())
+            self.borrowed(want.kind)?.refuse(want).map(|refusal| refusal.to_string())
         })
+    }
+
+    /// Why a case cannot have all that it wants at once, whether it could do without or not: it would wait for itself.
+    pub(crate) fn conflict<'a>(
+        &self,
+        wants: impl Iterator<Item = &'a Want> + Clone,
+    ) -> Option<String> {
+        let of = |mode| wants.clone().filter(move |want| want.mode == mode);
+        of(Mode::Exclusive).find_map(|alone| {
+            let external = self.borrowed(alone.kind)?;
+            of(Mode::Shared).find(|shared| shared.kind.name() == alone.kind.name())?;
+            (external.refuse(alone).is_none()).then(|| {
+                let (server, authority) = (alone.kind.server(), external.authority.clone());
+                ServiceError::OnlyOne { server, authority }.to_string()
+            })
+        })
+    }
+
+    /// Somebody else's server, where the service's servers are such. One that cannot be had is the case's to report.
+    fn borrowed(&self, kind: &dyn Kind) -> Option<External> {
+        match self.backend(kind) {
+            Backend::External | Backend::Auto => self.external(kind).ok()?,
+            Backend::Process | Backend::Docker => None,
+        }
     }
 
     fn backend(&self, kind: &dyn Kind) -> Backend {

@@ -47,10 +47,15 @@ impl Run {
         self.root.pid == std::process::id()
     }
 
+    /// Tells it from other runs of the machine.
+    pub(super) fn name(&self) -> String {
+        let Process { pid, started, .. } = self.root;
+        format!("{pid}-{started:x}")
+    }
+
     /// Where everything of the run is; short, because a socket's path must be.
     pub(super) fn folder(&self) -> PathBuf {
-        let Process { pid, started, .. } = self.root;
-        let folder = env::temp_dir().join(format!("{FOLDER_PREFIX}{pid}-{started:x}"));
+        let folder = env::temp_dir().join(format!("{FOLDER_PREFIX}{}", self.name()));
         std::path::absolute(&folder).unwrap_or(folder)
     }
 }
@@ -64,6 +69,11 @@ pub(super) fn lock_exclusively(folder: &File) -> io::Result<()> {
 /// Takes the lock of an opened folder unless somebody has it.
 pub(super) fn try_lock_exclusively(folder: &File) -> io::Result<()> {
     Ok(flock(folder, FlockOperation::NonBlockingLockExclusive)?)
+}
+
+/// Takes a lock of an opened file that others may have, too, unless somebody has it exclusively.
+pub(super) fn try_lock_shared(file: &File) -> io::Result<()> {
+    Ok(flock(file, FlockOperation::NonBlockingLockShared)?)
 }
 
 /// How the names of runs' folders begin.

@@ -49,6 +49,8 @@ pub(crate) struct ContainerSpec {
     /// What follows the image's entry point.
     pub(crate) command: Vec<String>,
     pub(crate) environment: Vec<(String, String)>,
+    /// What lies in there when it starts: paths, and texts.
+    pub(crate) files: Vec<(String, String)>,
     /// The TCP port on which it serves in there.
     pub(crate) port: u16,
 }

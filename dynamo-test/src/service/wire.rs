@@ -18,7 +18,7 @@ use super::supervisor::EngineError;
 use super::tail::Tail;
 
 /// Rises with every change of what is said; supervisors of other versions have other sockets.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// A client's word. Each is answered.
 #[derive(Debug, Serialize, Deserialize)]
@@ -63,6 +63,8 @@ pub(super) struct Wanted {
     pub(super) within: Duration,
     /// How many servers of the spec there may be at once.
     pub(super) at_most: usize,
+    /// How many leases of a shared server there may be at once.
+    pub(super) parts: Option<u32>,
 }
 
 /// What is done to a server.
@@ -116,6 +118,8 @@ pub(super) struct Leased {
     pub(super) folder: Option<PathBuf>,
     /// Whether nobody has used it before.
     pub(super) fresh: bool,
+    /// Of a shared server, which part nobody else has meanwhile.
+    pub(super) part: Option<u32>,
 }
 
 /// How a server is.

@@ -11,7 +11,7 @@ use crate::fixture_crate::FixtureCrates;
 suite!(integration, premerge);
 
 /// The fixture crate, with these servers for external ones.
-fn command(crates: &FixtureCrates, nats: &Nats, etcd: &Etcd) -> Command {
+pub(super) fn command(crates: &FixtureCrates, nats: &Nats, etcd: &Etcd) -> Command {
     let mut command = crates.command(SERVICES);
     command
         .env("DYNAMO_TEST_NATS_URL", nats.url())
@@ -20,7 +20,7 @@ fn command(crates: &FixtureCrates, nats: &Nats, etcd: &Etcd) -> Command {
 }
 
 /// Allows to delete everything.
-fn allow_to_wipe(crates: &FixtureCrates, command: &mut Command) {
+pub(super) fn allow_to_wipe(crates: &FixtureCrates, command: &mut Command) {
     let path = crates.path("dynamo-test.toml");
     let sections = ["nats", "etcd"]
         .map(|service| format!("[services.{service}]\nexternal = {{ wipe = true }}\n"));

@@ -23,7 +23,7 @@ fn cargo(crates: &FixtureCrates, runs: &[&str]) -> Command {
 }
 
 /// Has each start of nats-server leave a line in the file that is returned.
-fn count_starts(crates: &FixtureCrates, command: &mut Command) -> PathBuf {
+pub(super) fn count_starts(crates: &FixtureCrates, command: &mut Command) -> PathBuf {
     let real = std::env::var("DYNAMO_TEST_NATS_SERVER").unwrap_or("nats-server".into());
     let starts = crates.path("starts");
     let text = format!("#!/bin/sh\necho started >>{}\nexec {real} \"$@\"\n", starts.display());

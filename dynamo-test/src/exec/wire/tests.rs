@@ -46,7 +46,7 @@ fn answers() -> impl Strategy<Value = Answer> {
 fn orders() -> impl Strategy<Value = Order> {
     let service = (any::<String>(), any::<String>()).prop_map(|(key, error)| ServiceGrant {
         key,
-        variable: "",
+        environment: Vec::new(),
         granted: Err(error),
     });
     let services = prop::collection::vec(service, 0..3);

@@ -13,7 +13,8 @@ pub(super) struct Member {
     server: Box<dyn Server>,
     /// The ways to the servers, where these are to be disturbed.
     fronts: Vec<Front>,
-    used: AtomicBool,
+    /// Whether somebody has used it, and left it well.
+    served: AtomicBool,
     /// Whether something was done to it that the next user shall not suffer from.
     tampered: AtomicBool,
     /// Whether a server of it was told to end, and was not started again.
@@ -25,7 +26,7 @@ impl Member {
         Self {
             server,
             fronts: Vec::new(),
-            used: AtomicBool::new(false),
+            served: AtomicBool::new(false),
             tampered: AtomicBool::new(false),
             told_to_end: AtomicBool::new(false),
         }
@@ -59,9 +60,14 @@ impl Member {
         !self.tampered.load(Ordering::Acquire) && !self.has_ended()
     }
 
-    /// Whether this is its first use.
-    pub(super) fn begin_use(&self) -> bool {
-        !self.used.swap(true, Ordering::AcqRel)
+    /// Whether somebody has used it, and left it well.
+    pub(super) fn has_served(&self) -> bool {
+        self.served.load(Ordering::Acquire)
+    }
+
+    /// Notes that somebody has.
+    pub(super) fn serves(&self) {
+        self.served.store(true, Ordering::Release);
     }
 
     /// Has it end with its lease.

@@ -17,6 +17,7 @@ mod process;
 mod reaper;
 mod root;
 mod server;
+mod shared;
 mod stale;
 
 use std::env;

@@ -16,6 +16,7 @@ use super::container::Containers;
 use super::member::Member;
 use super::reaper::Reaper;
 use super::server::{self, Surroundings};
+use super::shared::{Part, SharedServers};
 
 /// All servers of the supervisor.
 pub(super) struct Pools {
@@ -51,7 +52,7 @@ struct Pool {
     starting: usize,
     /// How many there may be.
     at_most: usize,
-    shared: Arc<Mutex<Option<Arc<Member>>>>,
+    shared: Arc<SharedServers>,
     standing: Standing,
 }
 
@@ -75,6 +76,8 @@ pub(super) struct Held {
     lease: u64,
     wanted: Wanted,
     member: Arc<Member>,
+    /// What of it is leased, where others use it, too.
+    part: Option<Part>,
     pools: Arc<Pools>,
 }
 
@@ -97,11 +100,14 @@ impl Pools {
     /// Leases a server: an idle one, or one that is started now, or, with as many as there may be, the next that
     /// somebody gives back. First come, first served.
     pub(super) fn lease(self: &Arc<Self>, wanted: &Wanted) -> Result<(Held, Leased), ServerError> {
-        let member = match wanted.mode {
-            Mode::Exclusive => self.exclusive(wanted),
-            Mode::Shared => self.shared(wanted),
-            Mode::Dedicated => self.check(&wanted.spec).and_then(|()| self.start(wanted)),
-        }?;
+        let (member, part) = match wanted.mode {
+            Mode::Exclusive => (self.exclusive(wanted)?, None),
+            Mode::Shared => {
+                let part = self.shared(wanted)?;
+                (Arc::clone(part.member()), Some(part))
+            }
+            Mode::Dedicated => (self.start_unless_broken(wanted)?, None),
+        };
         let mut state = self.state();
         let lease = state.next_lease;
         state.next_lease += 1;
@@ -111,9 +117,10 @@ impl Pools {
             lease,
             authority: member.authority(),
             folder: member.folder().map(Into::into),
-            fresh: member.begin_use(),
+            fresh: !member.has_served(),
+            part: part.as_ref().filter(|_| wanted.parts.is_some()).map(|part| part.number),
         };
-        Ok((Held { lease, wanted: wanted.clone(), member, pools: Arc::clone(self) }, leased))
+        Ok((Held { lease, wanted: wanted.clone(), member, part, pools: Arc::clone(self) }, leased))
     }
 
     /// The server of a lease that somebody else holds.
@@ -182,17 +189,9 @@ impl Pools {
         given.recv().unwrap_or(Err(ServerError::Ending))
     }
 
-    fn shared(self: &Arc<Self>, wanted: &Wanted) -> Given {
+    fn shared(&self, wanted: &Wanted) -> Result<Part, ServerError> {
         let shared = Arc::clone(&self.state().pool(wanted).shared);
-        // Whoever comes while it starts waits here for it.
-        let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(member) = shared.as_ref().filter(|member| member.is_well()) {
-            return Ok(Arc::clone(member));
-        }
-        self.check(&wanted.spec)?;
-        let member = self.start(wanted)?;
-        *shared = Some(Arc::clone(&member));
-        Ok(member)
+        shared.part(wanted.parts.unwrap_or(u32::MAX), || self.start_unless_broken(wanted))
     }
 
     /// Starts as many servers as somebody waits for, and as there may be.
@@ -226,12 +225,14 @@ impl Pools {
         });
     }
 
-    /// Why no server of a spec can be had, if it is known.
-    fn check(&self, spec: &ServerSpec) -> Result<(), ServerError> {
-        match self.state().pools.get(spec).map(|pool| &pool.standing) {
-            Some(Standing::Broken(error)) => Err(error.clone()),
-            _ => Ok(()),
+    /// Starts a server, unless it is known that none of its spec can be had.
+    fn start_unless_broken(&self, wanted: &Wanted) -> Given {
+        if let Some(Standing::Broken(error)) =
+            self.state().pools.get(&wanted.spec).map(|pool| &pool.standing)
+        {
+            return Err(error.clone());
         }
+        self.start(wanted)
     }
 
     fn start(&self, wanted: &Wanted) -> Given {
@@ -360,7 +361,12 @@ impl Drop for Held {
     fn drop(&mut self) {
         let member = &self.member;
         let is_well = member.is_well();
-        if self.wanted.mode == Mode::Dedicated || !is_well {
+        if is_well {
+            member.serves();
+        }
+        // Others may still use a part of it.
+        let is_ours = self.part.is_none();
+        if self.wanted.mode == Mode::Dedicated || (is_ours && !is_well) {
             // Now, and not once the last who attends it has gone.
             member.stop();
         }

@@ -162,7 +162,12 @@ impl Start {
             _ => request,
         };
         let variables = self.spec.environment.iter();
-        variables.fold(request, |request, (name, value)| request.with_env_var(name, value))
+        let request =
+            variables.fold(request, |request, (name, value)| request.with_env_var(name, value));
+        let files = self.spec.files.iter();
+        files.fold(request, |request, (path, text)| {
+            request.with_copy_to(path.as_str(), text.clone().into_bytes())
+        })
     }
 
     fn image(&self) -> GenericImage {
