@@ -164,7 +164,7 @@ pub use fixture::{
     Program, Seed, Server, Service, ServiceMode, Shared, Storm, TempDir, TestInfo, Verdict,
 };
 #[cfg(feature = "etcd")]
-pub use fixture::{Etcd, EtcdConfig};
+pub use fixture::{Etcd, EtcdCluster, EtcdConfig, EtcdMember};
 #[cfg(feature = "gpu")]
 pub use fixture::{Gpu, Gpus};
 pub use fixture::{HuggingFace, Model, Ports, Processes, Token};
@@ -188,7 +188,7 @@ pub mod prelude {
         TempDir, TestInfo, Verdict, dynamo_test, suite,
     };
     #[cfg(feature = "etcd")]
-    pub use crate::{Etcd, EtcdConfig};
+    pub use crate::{Etcd, EtcdCluster, EtcdConfig, EtcdMember};
     #[cfg(feature = "nats")]
     pub use crate::{Nats, NatsConfig, NatsCredentials};
 }

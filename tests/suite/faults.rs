@@ -1,5 +1,7 @@
 //! Servers that are disturbed: what clients see of it, and that nobody else does.
 
+mod cluster;
+
 use dynamo_test::prelude::*;
 
 use crate::fixture_crate::FixtureCrates;

@@ -141,7 +141,7 @@ fn a_run_that_nobody_reads_ends_all_the_same(crates: FixtureCrates) {
 }
 
 /// What `/proc` says of a process's state: `T` while it is stopped.
-fn state(pid: u32) -> String {
+pub(crate) fn state(pid: u32) -> String {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let after_name = stat.rsplit_once(") ").map(|(_, rest)| rest.to_owned()).unwrap_or_default();
     after_name.chars().take(1).collect()

@@ -5,7 +5,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use super::ServiceError;
 use super::run::{Run, lock_exclusively};
+use super::socket_path::address_of;
 use super::supervisor::{POST_VARIABLE, Post};
 use super::tail::Tail;
 use super::wire::{self, Answer, Connection, Leased, Request, Wanted};
@@ -25,9 +26,6 @@ const SOCKET: &str = "s";
 
 /// The name of its log.
 const LOG: &str = "log";
-
-/// What fits into a socket's address on every system.
-const LONGEST_ADDRESS: usize = 100;
 
 /// How many lines of a supervisor's log are shown.
 const LOG_LINES: usize = 20;
@@ -162,7 +160,7 @@ impl Supervision {
 
     /// Starts the test binary as a supervisor that listens in `folder`.
     fn spawn(&self, folder: &Path) -> io::Result<()> {
-        let (address, _folder) = address(folder)?;
+        let (address, _folder) = address_of(&folder.join(SOCKET))?;
         let listener = UnixListener::bind(address)?;
         let log = File::create(folder.join(LOG))?;
         let post = Post { root: self.run.root.clone(), folder: folder.to_owned() };
@@ -183,7 +181,7 @@ impl Supervision {
 impl Client {
     /// Connects to the supervisor in a folder, if one is there.
     pub(super) fn connect(folder: &Path) -> Option<Self> {
-        let (address, _folder) = address(folder).ok()?;
+        let (address, _folder) = address_of(&folder.join(SOCKET)).ok()?;
         let connection = Connection::new(UnixStream::connect(address).ok()?);
         let log = File::open(folder.join(LOG)).ok();
         Some(Self { connection, folder: folder.to_owned(), log })
@@ -273,15 +271,4 @@ fn supervisors() -> MutexGuard<'static, Vec<PathBuf>> {
 fn tag() -> String {
     let containers = if cfg!(feature = "containers") { "c" } else { "" };
     format!("{}.{}{containers}", env!("CARGO_PKG_VERSION"), wire::VERSION)
-}
-
-/// The address of the socket in a folder, and what must stay open while it is used: a longer path than fits is
-/// shortened to one through the open folder, where the system has such.
-fn address(folder: &Path) -> io::Result<(PathBuf, Option<File>)> {
-    let plain = folder.join(SOCKET);
-    if plain.as_os_str().len() <= LONGEST_ADDRESS || !cfg!(target_os = "linux") {
-        return Ok((plain, None));
-    }
-    let folder = File::open(folder)?;
-    Ok((format!("/proc/self/fd/{}/{SOCKET}", folder.as_raw_fd()).into(), Some(folder)))
 }

@@ -1,15 +1,16 @@
 //! etcd: start and wipe.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::ServiceError;
+use super::etcd_cluster;
 use super::grpc::{self, Message};
 use super::kind::{ExternalNames, Kind, Located, Unready};
 use super::locate::Program;
 #[cfg(feature = "containers")]
 use super::spec::ContainerSpec;
-use super::spec::{Port, ProcessSpec};
+use super::spec::{PeerSpec, Port, ProcessSpec};
 
 const PROGRAM: Program = Program {
     name: "etcd",
@@ -53,12 +54,11 @@ const IN_A_CONTAINER: &[&str] = &[
 ];
 
 /// Has it elect itself in tens of milliseconds instead of a second.
-const TUNING: &[&str] = &[
+const ELECTION: &[&str] = &["--heartbeat-interval", "10", "--election-timeout", "50"];
+
+/// What suits tests.
+pub(super) const TUNING: &[&str] = &[
     "--unsafe-no-fsync",
-    "--heartbeat-interval",
-    "10",
-    "--election-timeout",
-    "50",
     // The JSON gateway would dial the configured port, which may be 0.
     "--enable-grpc-gateway=false",
     "--logger",
@@ -67,7 +67,7 @@ const TUNING: &[&str] = &[
     "stderr",
 ];
 
-/// A single etcd member.
+/// An etcd: a single member, or a cluster of them.
 #[derive(Debug)]
 pub(crate) struct EtcdServer {
     /// Those that follow the usual ones.
@@ -108,28 +108,22 @@ impl Kind for EtcdServer {
     }
 
     fn process(&self, named: Option<&Path>) -> Result<ProcessSpec, ServiceError> {
-        // What etcd needs on some machines to start at all.
-        let unsupported = "ETCD_UNSUPPORTED_ARCH";
-        let kept = std::env::var(unsupported).ok().map(|value| (unsupported.into(), value));
-        let arguments = ARGUMENTS.iter().chain(TUNING).chain(self.arguments);
-        Ok(ProcessSpec {
-            program: PROGRAM.locate(named)?,
-            arguments: arguments.map(|argument| (*argument).into()).collect(),
-            // It takes every flag from a variable, too, and the user's shell may hold some for another server.
-            without: vec!["ETCD_".into()],
-            environment: kept.into_iter().collect(),
-            files: Vec::new(),
-            port: Port::Announced {
-                any: "0".into(),
-                line: "serving client traffic insecurely".into(),
-                before: "127.0.0.1:".into(),
-            },
-        })
+        let port = Port::Announced {
+            any: "0".into(),
+            line: "serving client traffic insecurely".into(),
+            before: "127.0.0.1:".into(),
+        };
+        let arguments = ARGUMENTS.iter().chain(ELECTION).chain(TUNING).chain(self.arguments);
+        Ok(process(PROGRAM.locate(named)?, arguments, port))
+    }
+
+    fn cluster(&self, named: Option<&Path>) -> Result<Option<Vec<PeerSpec>>, ServiceError> {
+        Ok(Some(etcd_cluster::members(&PROGRAM.locate(named)?, self.arguments)))
     }
 
     #[cfg(feature = "containers")]
     fn container(&self) -> Option<ContainerSpec> {
-        let command = IN_A_CONTAINER.iter().chain(TUNING).chain(self.arguments);
+        let command = IN_A_CONTAINER.iter().chain(ELECTION).chain(TUNING).chain(self.arguments);
         Some(ContainerSpec {
             image: "quay.io/coreos/etcd:v3.5.21".into(),
             variable: self.image_variable(),
@@ -141,26 +135,30 @@ impl Kind for EtcdServer {
     }
 
     fn url(&self, authority: &str, _part: Option<u32>) -> String {
-        format!("http://{authority}")
+        let urls: Vec<String> = members(authority).map(|one| format!("http://{one}")).collect();
+        urls.join(",")
     }
 
     fn prefix(&self, run: &str, case: &str) -> String {
         format!("/dynamo-test/{run}/{case}/")
     }
 
-    /// Reads a key, as `etcdctl endpoint health` does: that takes a leader.
+    /// Reads a key of each member, as `etcdctl endpoint health` does: that takes a leader.
     fn check(&self, server: &Located<'_>, within: Duration) -> Result<(), Unready> {
-        let read = grpc::converse(server.authority, within, async |mut channel| {
-            // RangeRequest.key = 1
-            let key = Message::default().with_bytes(1, b"health");
-            channel.call("/etcdserverpb.KV/Range", key).await
-        });
-        read.map(drop).map_err(Unready::NotYet)
+        members(server.authority).try_for_each(|member| {
+            let read = grpc::converse(member, within, async |mut channel| {
+                // RangeRequest.key = 1
+                let key = Message::default().with_bytes(1, b"health");
+                channel.call("/etcdserverpb.KV/Range", key).await
+            });
+            read.map(drop).map_err(Unready::NotYet)
+        })
     }
 
-    /// Revokes every lease and deletes every key.
+    /// Revokes every lease and deletes every key, by any member.
     fn wipe(&self, server: &Located<'_>, within: Duration) -> Result<(), String> {
-        grpc::converse(server.authority, within, async |mut channel| {
+        let member = members(server.authority).next().unwrap_or_default();
+        grpc::converse(member, within, async |mut channel| {
             let leases =
                 channel.call("/etcdserverpb.Lease/LeaseLeases", Message::default()).await?;
             // LeaseLeasesResponse.leases = 2, LeaseStatus.ID = 1
@@ -196,4 +194,29 @@ fn behind(prefix: &str) -> Vec<u8> {
         *last += 1;
     }
     key
+}
+
+/// An etcd by its flags.
+pub(super) fn process<'a>(
+    program: PathBuf,
+    arguments: impl IntoIterator<Item = &'a &'a str>,
+    port: Port,
+) -> ProcessSpec {
+    // What etcd needs on some machines to start at all.
+    let unsupported = "ETCD_UNSUPPORTED_ARCH";
+    let kept = std::env::var(unsupported).ok().map(|value| (unsupported.into(), value));
+    ProcessSpec {
+        program,
+        arguments: arguments.into_iter().map(|argument| (*argument).into()).collect(),
+        // It takes every flag from a variable, too, and the user's shell may hold some for another server.
+        without: vec!["ETCD_".into()],
+        environment: kept.into_iter().collect(),
+        files: Vec::new(),
+        port,
+    }
+}
+
+/// The members' authorities.
+fn members(authority: &str) -> impl Iterator<Item = &str> {
+    authority.split(',')
 }

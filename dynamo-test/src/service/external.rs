@@ -71,7 +71,9 @@ impl External {
             Mode::Exclusive if !self.may_be_wiped => {
                 Some(ServiceError::NotToBeWiped { server, authority, service: self.service })
             }
-            Mode::Dedicated => Some(ServiceError::NotToBeStopped { server, authority }),
+            Mode::Dedicated | Mode::Cluster => {
+                Some(ServiceError::NotToBeStopped { server, authority })
+            }
             Mode::Exclusive | Mode::Shared => None,
         }
     }
@@ -137,7 +139,7 @@ impl Lock {
     fn take(path: PathBuf, mode: Mode, is_over: fn() -> bool) -> io::Result<Option<Self>> {
         let try_lock = match mode {
             Mode::Shared => try_lock_shared,
-            Mode::Exclusive | Mode::Dedicated => try_lock_exclusively,
+            Mode::Exclusive | Mode::Dedicated | Mode::Cluster => try_lock_exclusively,
         };
         loop {
             // Reading is enough to lock it, so another user's will do.

@@ -17,14 +17,7 @@ pub(super) fn converse<T>(
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
-    let conversation = async {
-        let stream = tokio::net::TcpStream::connect(authority).await.map_err(text)?;
-        stream.set_nodelay(true).map_err(text)?;
-        let (requests, connection) = h2::client::handshake(stream).await.map_err(text)?;
-        // Ends with the runtime; its errors reach the calls.
-        tokio::spawn(connection);
-        talk(Channel { requests, authority: authority.to_owned() }).await
-    };
+    let conversation = async { talk(Channel::connect(authority).await?).await };
     runtime.block_on(async {
         match tokio::time::timeout(timeout, conversation).await {
             Ok(result) => result,
@@ -40,6 +33,16 @@ pub(super) struct Channel {
 }
 
 impl Channel {
+    /// Connects to a server.
+    pub(super) async fn connect(authority: &str) -> Result<Self, String> {
+        let stream = tokio::net::TcpStream::connect(authority).await.map_err(text)?;
+        stream.set_nodelay(true).map_err(text)?;
+        let (requests, connection) = h2::client::handshake(stream).await.map_err(text)?;
+        // Ends with the channel, or with the runtime; its errors reach the calls.
+        tokio::spawn(connection);
+        Ok(Self { requests, authority: authority.to_owned() })
+    }
+
     /// Calls a method with one message and returns the one it answers.
     pub(super) async fn call(&mut self, method: &str, message: Message) -> Result<Message, String> {
         let failed = |reason: String| format!("{method}: {reason}");

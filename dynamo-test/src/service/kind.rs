@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::ServiceError;
 #[cfg(feature = "containers")]
 use super::spec::ContainerSpec;
-use super::spec::{Mode, ProcessSpec};
+use super::spec::{Mode, PeerSpec, ProcessSpec};
 
 /// What is known of a service: how a server is started, and how one is used.
 pub(crate) trait Kind: Sync {
@@ -36,6 +36,11 @@ pub(crate) trait Kind: Sync {
     /// What it takes to start a server as a process: by the program that was named, or else by the one that is found.
     fn process(&self, named: Option<&Path>) -> Result<ProcessSpec, ServiceError>;
 
+    /// What it takes to start the members of a cluster as processes, if the service can be had so.
+    fn cluster(&self, _named: Option<&Path>) -> Result<Option<Vec<PeerSpec>>, ServiceError> {
+        Ok(None)
+    }
+
     /// What it takes to start a server in a container of the official image, if the service can be had so.
     #[cfg(feature = "containers")]
     fn container(&self) -> Option<ContainerSpec> {
@@ -53,7 +58,8 @@ pub(crate) trait Kind: Sync {
         None
     }
 
-    /// The address that clients are given of a server, or of a part of it, that listens on `authority` (`host:port`).
+    /// The address that clients are given of a server, or of a part of it, that listens on `authority` (`host:port`, of
+    /// a cluster one for each member, separated by commas).
     fn url(&self, authority: &str, part: Option<u32>) -> String;
 
     /// The variables in which code under test looks for a server at `url`, whose clients may need a file to get in.
@@ -109,7 +115,7 @@ pub(crate) struct ExternalNames {
 /// A server, as it is reached.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Located<'a> {
-    /// Where it listens: `host:port`.
+    /// Where it listens: `host:port`, of a cluster one for each member, separated by commas.
     pub(crate) authority: &'a str,
     /// The address that clients are given; holds the user and password, if it takes any.
     pub(crate) url: &'a str,
@@ -133,6 +139,7 @@ impl Want {
             (Mode::Exclusive, Some(_)) => "exclusive",
             (Mode::Shared, _) => "shared",
             (Mode::Dedicated, _) => "dedicated",
+            (Mode::Cluster, _) => "cluster",
         };
         match self.kind.configuration() {
             Some(configuration) => format!("{name}:{mode}:{configuration}"),

@@ -20,11 +20,17 @@ use crate::process_groups::Stopwatch;
 /// How long a server may take to show whether it is well.
 const FAULT_WITHIN: Duration = Duration::from_secs(1);
 
+/// How long it may take until it is known that a server has ended, which a client may see first.
+const END_SEEN_WITHIN: Duration = Duration::from_millis(200);
+
 /// How often a server that starts is asked whether it is ready.
 const ASK_EVERY: Duration = Duration::from_millis(2);
 
 /// How many servers are started where one after the other ends at once: somebody else may have taken its port.
 const STARTS: usize = 3;
+
+/// How many lines are shown of each of several servers.
+const LINES_OF_EACH: usize = 10;
 
 /// How a run comes to its servers.
 pub(crate) struct ServiceOptions {
@@ -79,7 +85,7 @@ enum Holding {
 pub struct Granted {
     /// The address that clients are given.
     pub(crate) url: String,
-    /// Where it listens: `host:port`.
+    /// Where it listens: `host:port`, of a cluster one for each member, separated by commas.
     pub(crate) authority: String,
     /// What the case's names begin with, where others use the server, too.
     pub(crate) prefix: Option<String>,
@@ -114,7 +120,7 @@ impl Services {
 
     /// Leases a server, wiped if it is the case's alone, and starts one if none is idle.
     pub(crate) fn lease(&self, want: Want) -> Result<Lease, ServiceError> {
-        match self.origins.of(want.kind)? {
+        match self.origins.of(&want)? {
             Origin::Started(spec) => self.lease_started(want, spec),
             Origin::External(external) => self.borrow(want, external),
         }
@@ -122,7 +128,7 @@ impl Services {
 
     /// Has a server started that will be wanted, so that it is there when it is.
     pub(crate) fn prepare(&self, want: Want) -> Result<(), ServiceError> {
-        if let Origin::Started(spec) = self.origins.of(want.kind)? {
+        if let Origin::Started(spec) = self.origins.of(&want)? {
             let mut client = self.supervision.connect()?;
             if want.mode == Mode::Exclusive {
                 client.ask(&Request::Prepare(self.wanted(want, spec)))?;
@@ -259,18 +265,19 @@ impl Lease {
         let told = match (&self.holding, self.want.mode) {
             (_, Mode::Exclusive) if self.want.kind.can_be_wiped() => self.wipe(within).err(),
             // The case may have paused it, or cut it off: that it does not answer is no fault of its own.
-            (_, Mode::Dedicated) => None,
+            (_, Mode::Dedicated | Mode::Cluster) => None,
             (Holding::External { external, .. }, _) => external.check(within).err(),
             (Holding::Started { .. }, _) => self.wait_until_ready(within, || false).err(),
         };
-        let wait = if told.is_some() { FAULT_WITHIN } else { Duration::ZERO };
-        match (self.status(wait), &self.holding) {
-            (Some(Err(error)), _) => Some(error),
-            (
-                Some(Ok(Status { ended: Some(status), tail, told_to_end: false })),
-                Holding::Started { name, .. },
-            ) => Some(ServiceError::Died { name: name.clone(), status, tail }),
-            _ => told,
+        let wait = match self.want.mode {
+            _ if told.is_some() => FAULT_WITHIN,
+            mode if mode.is_for_one() => END_SEEN_WITHIN,
+            _ => Duration::ZERO,
+        };
+        match self.status(wait) {
+            Some(Err(error)) => Some(error),
+            Some(Ok(servers)) => servers.into_iter().find_map(died).or(told),
+            None => told,
         }
     }
 
@@ -282,7 +289,9 @@ impl Lease {
         let wiped = match self.want.mode {
             // What others have in a shared server is theirs.
             Mode::Shared => self.has_a_part(),
-            Mode::Exclusive | Mode::Dedicated => !fresh || self.want.kind.can_be_wiped(),
+            Mode::Exclusive | Mode::Dedicated | Mode::Cluster => {
+                !fresh || self.want.kind.can_be_wiped()
+            }
         };
         if wiped { self.wipe(self.within) } else { Ok(()) }
     }
@@ -324,16 +333,19 @@ impl Lease {
                 Err(Unready::NotYet(reason)) => reason,
             };
             // The wait between two questions ends early where the server does.
-            let Some(status) = self.status(ASK_EVERY).transpose()? else { return Ok(()) };
+            let Some(servers) = self.status(ASK_EVERY).transpose()? else { return Ok(()) };
             let Holding::Started { name, .. } = &self.holding else { return Ok(()) };
-            let (name, tail) = (name.clone(), status.tail);
-            if let Some(status) = status.ended {
-                return Err(ServerError::EndedEarly { name, status, tail }.into());
+            for Status { server, ended, tail, .. } in &servers {
+                if let Some(status) = ended.clone() {
+                    let (name, tail) = (server.clone(), tail.clone());
+                    return Err(ServerError::EndedEarly { name, status, tail }.into());
+                }
             }
             if is_over() {
                 return Err(ServiceError::CalledOff);
             }
             if waited.elapsed() >= within {
+                let (name, tail) = (name.clone(), tail(servers));
                 return Err(ServiceError::NotUsable { name, within, reason, tail });
             }
         }
@@ -352,7 +364,7 @@ impl Lease {
                 tail: self
                     .status(Duration::ZERO)
                     .and_then(Result::ok)
-                    .map_or_else(Tail::default, |status| status.tail),
+                    .map_or_else(Tail::default, tail),
             },
             Holding::External { external, .. } => ServiceError::ExternalNotWiped {
                 service: self.want.kind.name(),
@@ -375,11 +387,11 @@ impl Lease {
         }
     }
 
-    /// How a server of the supervisor's is, once it has ended or this much time has passed.
-    fn status(&self, within: Duration) -> Option<Result<Status, ServiceError>> {
+    /// How the servers of the supervisor's are, once one has ended or this much time has passed.
+    fn status(&self, within: Duration) -> Option<Result<Vec<Status>, ServiceError>> {
         let Holding::Started { client, .. } = &self.holding else { return None };
         Some(match lock(client).ask(&Request::Status { within }) {
-            Ok(Answer::Status(status)) => Ok(status),
+            Ok(Answer::Status { servers }) => Ok(servers),
             Ok(_) => Err(ServiceError::SupervisorGone { tail: Tail::default() }),
             Err(error) => Err(error),
         })
@@ -390,6 +402,23 @@ impl Drop for Lease {
     fn drop(&mut self) {
         self.leave();
     }
+}
+
+/// That a server ended, if it did so by itself.
+fn died(status: Status) -> Option<ServiceError> {
+    let Status { server: name, ended, tail, told_to_end } = status;
+    ended.filter(|_| !told_to_end).map(|status| ServiceError::Died { name, status, tail })
+}
+
+/// What servers printed last, of several each.
+fn tail(servers: Vec<Status>) -> Tail {
+    let several = servers.len() > 1;
+    let lines = servers.into_iter().flat_map(|Status { server, tail: Tail(lines), .. }| {
+        let skipped = if several { lines.len().saturating_sub(LINES_OF_EACH) } else { 0 };
+        let lines = lines.into_iter().skip(skipped);
+        lines.map(move |line| if several { format!("{server}: {line}") } else { line })
+    });
+    Tail(lines.collect())
 }
 
 fn lock(client: &Mutex<Client>) -> MutexGuard<'_, Client> {

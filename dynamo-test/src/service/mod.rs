@@ -15,6 +15,8 @@ mod client;
 mod disturb;
 #[cfg(feature = "etcd")]
 mod etcd;
+#[cfg(feature = "etcd")]
+mod etcd_cluster;
 mod external;
 mod fault;
 #[cfg(feature = "etcd")]
@@ -27,6 +29,7 @@ mod nats;
 mod origin;
 mod proxy;
 mod run;
+mod socket_path;
 mod spec;
 pub(crate) mod supervisor;
 mod tail;
@@ -39,6 +42,8 @@ pub(crate) use chaos::{Chances, Scheduled};
 pub(crate) use client::suspend;
 #[cfg(feature = "etcd")]
 pub(crate) use etcd::EtcdServer;
+#[cfg(feature = "etcd")]
+pub(crate) use etcd_cluster::{MEMBERS as ETCD_MEMBERS, leader as etcd_leader};
 pub use fault::Fault;
 pub(crate) use kind::{Kind, Located, Unready, Want};
 pub(crate) use lease::{Granted, Handle, Lease, ServiceOptions, Services};
@@ -76,6 +81,8 @@ pub(crate) enum ServiceError {
         "there is no image of {service}, so it cannot run in a container: pass --services process"
     )]
     NoImage { service: &'static str },
+    #[error("a cluster of {service} can be had as processes alone: pass --services process")]
+    NoCluster { service: &'static str },
     #[error("--services external, but no server is named for {service}: set ${variable}")]
     NotNamed { service: &'static str, variable: &'static str },
     #[error("${variable}, or `url` under [services.{service}], is no address of a server")]

@@ -75,10 +75,11 @@ impl Origins {
     }
 
     /// Where a server comes from.
-    pub(super) fn of(&self, kind: &dyn Kind) -> Result<Origin, ServiceError> {
+    pub(super) fn of(&self, want: &Want) -> Result<Origin, ServiceError> {
+        let kind = want.kind;
         match self.backend(kind) {
-            Backend::Process => self.process(kind),
-            Backend::Docker => self.container(kind),
+            Backend::Process => self.process(want),
+            Backend::Docker => self.container(want),
             Backend::External => match self.external(kind)? {
                 Some(external) => Ok(Origin::External(external)),
                 None => Err(ServiceError::NotNamed {
@@ -90,9 +91,9 @@ impl Origins {
                 if let Some(external) = self.external(kind)? {
                     return Ok(Origin::External(external));
                 }
-                match self.process(kind) {
+                match self.process(want) {
                     Err(missing @ ServiceError::NotFound { .. }) => {
-                        let container = self.container(kind).and_then(|container| {
+                        let container = self.container(want).and_then(|container| {
                             engine_answers()?;
                             Ok(container)
                         });
@@ -113,6 +114,10 @@ impl Origins {
     /// Why a case cannot have what it wants, where that is no error: somebody else's server is not its to use so.
     pub(crate) fn lack<'a>(&self, wants: impl IntoIterator<Item = &'a Want>) -> Option<String> {
         wants.into_iter().find_map(|want| {
+            if want.mode == Mode::Cluster && self.backend(want.kind) == Backend::Docker {
+                let service = want.kind.name();
+                return Some(ServiceError::NoCluster { service }.to_string());
+            }
             self.borrowed(want.kind)?.refuse(want).map(|refusal| refusal.to_string())
         })
     }
@@ -156,17 +161,25 @@ impl Origins {
         }
     }
 
-    fn process(&self, kind: &dyn Kind) -> Result<Origin, ServiceError> {
+    fn process(&self, want: &Want) -> Result<Origin, ServiceError> {
+        let kind = want.kind;
         let named = self.config.of(kind.name()).and_then(|section| section.program.as_deref());
-        let process = kind.process(named)?;
-        Ok(Origin::Started(ServerSpec {
-            name: kind.server().into(),
-            source: Source::Process(process),
-        }))
+        let (name, source) = if want.mode == Mode::Cluster {
+            let service = kind.name();
+            let members = kind.cluster(named)?.ok_or(ServiceError::NoCluster { service })?;
+            (format!("{} cluster", kind.server()), Source::Group(members))
+        } else {
+            (kind.server().into(), Source::Process(kind.process(named)?))
+        };
+        Ok(Origin::Started(ServerSpec { name, source }))
     }
 
     #[cfg(feature = "containers")]
-    fn container(&self, kind: &dyn Kind) -> Result<Origin, ServiceError> {
+    fn container(&self, want: &Want) -> Result<Origin, ServiceError> {
+        let kind = want.kind;
+        if want.mode == Mode::Cluster {
+            return Err(ServiceError::NoCluster { service: kind.name() });
+        }
         let official = kind.container();
         let mut container = official.ok_or(ServiceError::NoImage { service: kind.name() })?;
         let variable = env::var(&container.variable).ok().filter(|image| !image.is_empty());
@@ -179,7 +192,7 @@ impl Origins {
     }
 
     #[cfg(not(feature = "containers"))]
-    fn container(&self, _kind: &dyn Kind) -> Result<Origin, ServiceError> {
+    fn container(&self, _want: &Want) -> Result<Origin, ServiceError> {
         Err(ServiceError::NoContainers)
     }
 }

@@ -18,7 +18,7 @@ use super::supervisor::EngineError;
 use super::tail::Tail;
 
 /// Rises with every change of what is said; supervisors of other versions have other sockets.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 
 /// A client's word. Each is answered.
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,7 +44,7 @@ pub(super) enum Request {
     Inflict { server: usize, fault: Fault },
     /// All faults of a server of the lease shall end.
     Heal { server: usize },
-    /// How the server is, once it has ended or this much time has passed.
+    /// How the servers of the lease are, once one has ended or this much time has passed.
     Status { within: Duration },
     /// The client is about to stand still, and its servers shall, too, until it goes on or hangs up.
     Suspend,
@@ -101,7 +101,10 @@ impl fmt::Display for Command {
 pub(super) enum Answer {
     Leased(Leased),
     Done,
-    Status(Status),
+    Status {
+        /// One for each server of the lease.
+        servers: Vec<Status>,
+    },
     /// It cannot be done.
     Refused {
         error: ServerError,
@@ -112,7 +115,7 @@ pub(super) enum Answer {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Leased {
     pub(super) lease: u64,
-    /// Where clients reach it: `host:port`.
+    /// Where clients reach it: `host:port`, of a cluster one for each member, separated by commas.
     pub(super) authority: String,
     /// Where it keeps its data, if that can be seen from here.
     pub(super) folder: Option<PathBuf>,
@@ -125,6 +128,8 @@ pub(super) struct Leased {
 /// How a server is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Status {
+    /// What messages call it.
+    pub(super) server: String,
     /// How it ended, if it has.
     pub(super) ended: Option<String>,
     pub(super) tail: Tail,

@@ -10,6 +10,8 @@ use rustix::net::sockopt::set_socket_linger;
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 
+use crate::service::socket_path::address_of;
+
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
 
@@ -67,7 +69,10 @@ impl Port {
     pub(super) fn listen(&self) -> io::Result<Listener> {
         match self {
             Self::Tcp { address, .. } => Ok(Listener::Tcp(bound(*address)?.listen(BACKLOG)?)),
-            Self::Unix { path, .. } => UnixListener::bind(path).map(Listener::Unix),
+            Self::Unix { path, .. } => {
+                let (address, _folder) = address_of(path)?;
+                UnixListener::bind(address).map(Listener::Unix)
+            }
         }
     }
 
@@ -122,7 +127,10 @@ impl Stream {
     pub(super) async fn connect(endpoint: &Endpoint) -> io::Result<Self> {
         match endpoint {
             Endpoint::Tcp(address) => Self::tcp(TcpStream::connect(address).await?),
-            Endpoint::Unix(path) => UnixStream::connect(path).await.map(Self::Unix),
+            Endpoint::Unix(path) => {
+                let (address, _folder) = address_of(path)?;
+                UnixStream::connect(address).await.map(Self::Unix)
+            }
         }
     }
 

@@ -75,7 +75,7 @@ impl Client<'_> {
             }
             Request::Heal { server } => self.with_member(|member| member.heal(server)),
             Request::Status { within } => match self.member() {
-                Ok(member) => Answer::Status(member.status(within)),
+                Ok(member) => Answer::Status { servers: member.status(within) },
                 Err(error) => Answer::Refused { error },
             },
             Request::Suspend => {

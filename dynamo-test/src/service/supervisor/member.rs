@@ -5,54 +5,86 @@ use std::time::Duration;
 
 use super::super::fault::Fault;
 use super::super::wire::{Command, ServerError, Status};
-use super::front::Front;
+use super::network::Network;
 use super::server::Server;
 
 /// What a lease is of: a server, or a group of them, with what is known of its use.
 pub(super) struct Member {
-    server: Box<dyn Server>,
+    servers: Vec<Tended>,
     /// The ways to the servers, where these are to be disturbed.
-    fronts: Vec<Front>,
+    network: Option<Network>,
     /// Whether somebody has used it, and left it well.
     served: AtomicBool,
     /// Whether something was done to it that the next user shall not suffer from.
     tampered: AtomicBool,
-    /// Whether a server of it was told to end, and was not started again.
+}
+
+/// A server, with what was done to it.
+struct Tended {
+    server: Box<dyn Server>,
+    /// Whether it was told to end, and was not started again.
     told_to_end: AtomicBool,
 }
 
 impl Member {
-    pub(super) fn new(server: Box<dyn Server>) -> Self {
+    /// One that is a single server.
+    pub(super) fn of(server: impl Server + 'static) -> Self {
+        Self::new([server], None)
+    }
+
+    /// One that is several servers, which reach each other on a network of their own.
+    pub(super) fn of_group(
+        servers: impl IntoIterator<Item = impl Server + 'static>,
+        network: Network,
+    ) -> Self {
+        Self::new(servers, Some(network))
+    }
+
+    fn new(
+        servers: impl IntoIterator<Item = impl Server + 'static>,
+        network: Option<Network>,
+    ) -> Self {
+        let tended = servers
+            .into_iter()
+            .map(|server| Tended { server: Box::new(server), told_to_end: AtomicBool::new(false) });
         Self {
-            server,
-            fronts: Vec::new(),
+            servers: tended.collect(),
+            network,
             served: AtomicBool::new(false),
             tampered: AtomicBool::new(false),
-            told_to_end: AtomicBool::new(false),
         }
     }
 
-    /// One whose servers are reached by ways that can be made bad ones.
-    pub(super) fn with_fronts(mut self, seed: u64) -> io::Result<Self> {
-        let servers = servers(&*self.server);
-        let fronts = servers.iter().map(|server| Front::open(&server.authority(), seed));
-        self.fronts = fronts.collect::<io::Result<_>>()?;
+    /// One whose servers are reached by ways that can be made bad ones. Their jitter derives from `seed`.
+    pub(super) fn with_network(mut self, seed: u64) -> io::Result<Self> {
+        let network = Network::of(self.servers.len(), seed)?;
+        for (number, tended) in self.servers.iter().enumerate() {
+            network.lead_to(number, tended.server.endpoint());
+        }
+        self.network = Some(network);
         Ok(self)
     }
 
     /// Where clients reach it: `host:port`, of a group one for each server, separated by commas.
     pub(super) fn authority(&self) -> String {
-        let fronts: Vec<String> = self.fronts.iter().map(Front::authority).collect();
-        if fronts.is_empty() { self.server.authority() } else { fronts.join(",") }
+        let authorities = match &self.network {
+            Some(network) => network.authorities(),
+            None => self.servers.iter().map(|tended| tended.server.authority()).collect(),
+        };
+        authorities.join(",")
     }
 
+    /// Where its data is, if that is one place, and can be seen from here.
     pub(super) fn folder(&self) -> Option<&Path> {
-        self.server.folder()
+        match &*self.servers {
+            [tended] => tended.server.folder(),
+            _ => None,
+        }
     }
 
-    /// Whether it has ended.
+    /// Whether a server of it has ended.
     pub(super) fn has_ended(&self) -> bool {
-        self.server.ended(Duration::ZERO).is_some()
+        !self.servers.iter().all(Tended::runs)
     }
 
     /// Whether it is as good as another.
@@ -75,31 +107,36 @@ impl Member {
         self.tampered.store(true, Ordering::Release);
     }
 
-    pub(super) fn status(&self, within: Duration) -> Status {
-        Status {
-            ended: self.server.ended(within),
-            tail: self.server.tail(),
-            told_to_end: self.told_to_end.load(Ordering::Acquire),
+    /// How each of its servers is, once one has ended or, at the latest, this much time has passed.
+    pub(super) fn status(&self, within: Duration) -> Vec<Status> {
+        if !self.has_ended() {
+            let share = within / u32::try_from(self.servers.len()).unwrap_or(u32::MAX);
+            // Who ends in another's share is seen after it.
+            self.servers.iter().any(|tended| tended.server.ended(share).is_some());
         }
+        let status = |tended: &Tended| Status {
+            server: tended.server.name().into(),
+            ended: tended.server.ended(Duration::ZERO),
+            tail: tended.server.tail(),
+            told_to_end: tended.told_to_end.load(Ordering::Acquire),
+        };
+        self.servers.iter().map(status).collect()
     }
 
     /// Does something to one of its servers.
     pub(super) fn command(&self, which: usize, command: Command) -> Result<(), ServerError> {
         self.discard();
-        let server = self.server(which)?;
-        let front = self.fronts.get(which);
+        let tended = self.tended(which)?;
         if matches!(command, Command::Pause | Command::Resume) {
-            return server.command(command);
+            return tended.server.command(command);
         }
         // Before it ends: whoever sees the end sees the reason, and nobody connects to what is not there.
-        self.told_to_end.store(true, Ordering::Release);
-        let result = server.command(command);
-        let authority = server.authority();
-        if let Some(front) = front {
-            front.lead_to(runs(server).then_some(&*authority));
+        tended.told_to_end.store(true, Ordering::Release);
+        let result = tended.server.command(command);
+        if let Some(network) = &self.network {
+            network.lead_to(which, tended.server.endpoint().filter(|_| tended.runs()));
         }
-        let all_run = servers(&*self.server).iter().all(|server| runs(*server));
-        self.told_to_end.store(!all_run, Ordering::Release);
+        tended.told_to_end.store(!tended.runs(), Ordering::Release);
         result
     }
 
@@ -115,7 +152,8 @@ impl Member {
             | Fault::Refuse
             | Fault::Reset => {
                 self.discard();
-                self.fronts.get(which).ok_or(ServerError::NoFront)?.inflict(fault);
+                self.tended(which)?;
+                self.network.as_ref().ok_or(ServerError::NoFront)?.inflict(which, fault);
                 Ok(())
             }
         }
@@ -123,32 +161,32 @@ impl Member {
 
     /// Ends whatever befell one of its servers.
     pub(super) fn heal(&self, which: usize) -> Result<(), ServerError> {
-        if let Some(front) = self.fronts.get(which) {
-            front.heal();
+        if let Some(network) = &self.network {
+            network.heal(which);
         }
-        let again = if runs(self.server(which)?) { Command::Resume } else { Command::Restart };
+        let again = if self.tended(which)?.runs() { Command::Resume } else { Command::Restart };
         self.command(which, again)
     }
 
     pub(super) fn suspend(&self, suspended: bool) {
-        self.server.suspend(suspended);
+        for tended in &self.servers {
+            tended.server.suspend(suspended);
+        }
     }
 
     pub(super) fn stop(&self) {
-        self.server.stop();
+        for tended in &self.servers {
+            tended.server.stop();
+        }
     }
 
-    fn server(&self, which: usize) -> Result<&dyn Server, ServerError> {
-        servers(&*self.server).get(which).copied().ok_or(ServerError::NoLease)
+    fn tended(&self, which: usize) -> Result<&Tended, ServerError> {
+        self.servers.get(which).ok_or(ServerError::NoLease)
     }
 }
 
-/// The servers of a group, or the one that it is.
-fn servers(server: &dyn Server) -> Vec<&dyn Server> {
-    let group: Vec<&dyn Server> = server.group().iter().map(|server| &**server).collect();
-    if group.is_empty() { vec![server] } else { group }
-}
-
-fn runs(server: &dyn Server) -> bool {
-    server.ended(Duration::ZERO).is_none()
+impl Tended {
+    fn runs(&self) -> bool {
+        self.server.ended(Duration::ZERO).is_none()
+    }
 }

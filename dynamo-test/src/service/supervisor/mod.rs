@@ -9,15 +9,17 @@
 mod connection;
 #[cfg(feature = "containers")]
 mod container;
-mod front;
+mod group;
 mod log;
 mod member;
+mod network;
 mod pool;
 mod process;
 mod reaper;
 mod root;
 mod server;
 mod shared;
+mod site;
 mod stale;
 
 use std::env;
@@ -39,6 +41,7 @@ use container::Containers;
 pub(crate) use container::{EngineError, engine_answers};
 use pool::Pools;
 use reaper::Reaper;
+use site::Site;
 
 /// The only argument of a supervisor, where the test binary takes one.
 pub(crate) const ARGUMENT: &str = "--dynamo-test-supervisor";
@@ -98,12 +101,12 @@ impl Supervisor {
         if let Some(run) = folder.parent().map(Path::to_path_buf) {
             thread::Builder::new().name("sweep".into()).spawn(move || stale::sweep(&run))?;
         }
-        let pools = Pools::new(
+        let pools = Pools::new(Site::new(
             folder,
             Arc::clone(&reaper),
             #[cfg(feature = "containers")]
             Arc::clone(&containers),
-        );
+        ));
         let supervisor = Arc::new(Self {
             listener,
             reaper,

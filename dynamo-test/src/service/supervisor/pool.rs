@@ -1,30 +1,19 @@
 //! The supervisor's servers: started at need, each leased to one client at a time unless it is shared.
 
 use std::collections::{HashMap, VecDeque};
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 
 use super::super::spec::{Mode, ServerSpec};
 use super::super::wire::{Leased, ServerError, Wanted};
-#[cfg(feature = "containers")]
-use super::container::Containers;
 use super::member::Member;
-use super::reaper::Reaper;
-use super::server::{self, Surroundings};
 use super::shared::{Part, SharedServers};
+use super::site::Site;
 
 /// All servers of the supervisor.
 pub(super) struct Pools {
-    folder: PathBuf,
-    reaper: Arc<Reaper>,
-    #[cfg(feature = "containers")]
-    containers: Arc<Containers>,
-    started: AtomicU64,
+    site: Site,
     state: Mutex<State>,
 }
 
@@ -82,19 +71,8 @@ pub(super) struct Held {
 }
 
 impl Pools {
-    pub(super) fn new(
-        folder: PathBuf,
-        reaper: Arc<Reaper>,
-        #[cfg(feature = "containers")] containers: Arc<Containers>,
-    ) -> Arc<Self> {
-        Arc::new(Self {
-            folder,
-            reaper,
-            #[cfg(feature = "containers")]
-            containers,
-            started: AtomicU64::new(0),
-            state: Mutex::default(),
-        })
+    pub(super) fn new(site: Site) -> Arc<Self> {
+        Arc::new(Self { site, state: Mutex::default() })
     }
 
     /// Leases a server: an idle one, or one that is started now, or, with as many as there may be, the next that
@@ -106,7 +84,7 @@ impl Pools {
                 let part = self.shared(wanted)?;
                 (Arc::clone(part.member()), Some(part))
             }
-            Mode::Dedicated => (self.start_unless_broken(wanted)?, None),
+            Mode::Dedicated | Mode::Cluster => (self.start_unless_broken(wanted)?, None),
         };
         let mut state = self.state();
         let lease = state.next_lease;
@@ -236,7 +214,7 @@ impl Pools {
     }
 
     fn start(&self, wanted: &Wanted) -> Given {
-        let started = self.start_member(wanted);
+        let started = self.site.start(wanted);
         let mut state = self.state();
         let ending = state.ending;
         let standing = &mut state.pool(wanted).standing;
@@ -258,35 +236,6 @@ impl Pools {
             }
             (Err(error), _) => Err(error),
         }
-    }
-
-    fn start_member(&self, wanted: &Wanted) -> Result<Member, ServerError> {
-        let name = &wanted.spec.name;
-        let number = self.started.fetch_add(1, Ordering::Relaxed);
-        let folder = self.folder.join(format!("{name}-{number}"));
-        DirBuilder::new().mode(0o700).create(&folder).map_err(|error| ServerError::NoFolder {
-            name: name.clone(),
-            path: folder.clone(),
-            error: error.to_string(),
-        })?;
-        let surroundings = Surroundings {
-            folder: folder.clone(),
-            within: wanted.within,
-            reaper: Arc::clone(&self.reaper),
-            #[cfg(feature = "containers")]
-            containers: Arc::clone(&self.containers),
-        };
-        let server = server::start(&wanted.spec, surroundings).inspect_err(|_| {
-            // One that did start takes its folder along when it ends.
-            let _ = std::fs::remove_dir_all(&folder);
-        })?;
-        let member = Member::new(server);
-        if wanted.mode != Mode::Dedicated {
-            return Ok(member);
-        }
-        member
-            .with_fronts(number)
-            .map_err(|error| ServerError::NoPort { name: name.clone(), error: error.to_string() })
     }
 
     fn all(&self) -> Vec<Arc<Member>> {
@@ -366,7 +315,7 @@ impl Drop for Held {
         }
         // Others may still use a part of it.
         let is_ours = self.part.is_none();
-        if self.wanted.mode == Mode::Dedicated || (is_ours && !is_well) {
+        if self.wanted.mode.is_for_one() || (is_ours && !is_well) {
             // Now, and not once the last who attends it has gone.
             member.stop();
         }

@@ -1,19 +1,25 @@
+use std::net::ToSocketAddrs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::spec::{ServerSpec, Source};
+use super::super::proxy::Endpoint;
 use super::super::tail::Tail;
 use super::super::wire::{Command, ServerError};
-#[cfg(feature = "containers")]
-use super::container::Containers;
-use super::process::ServerProcess;
 use super::reaper::Reaper;
 
 /// A server that was started, wherever it runs. What is asked of it may come from several threads at once.
 pub(super) trait Server: Send + Sync {
+    /// What messages call it.
+    fn name(&self) -> &str;
+
     /// Where it listens: `host:port`.
     fn authority(&self) -> String;
+
+    /// Where a relay finds it, if it can.
+    fn endpoint(&self) -> Option<Endpoint> {
+        self.authority().to_socket_addrs().ok()?.next().map(Endpoint::Tcp)
+    }
 
     /// Where it keeps its data, if that can be seen from here.
     fn folder(&self) -> Option<&Path>;
@@ -23,11 +29,6 @@ pub(super) trait Server: Send + Sync {
 
     /// Its last lines.
     fn tail(&self) -> Tail;
-
-    /// Of a group of servers, these: each can be disturbed by itself.
-    fn group(&self) -> &[Box<dyn Server>] {
-        &[]
-    }
 
     /// Does something to it, and returns when it is done.
     fn command(&self, command: Command) -> Result<(), ServerError>;
@@ -46,24 +47,4 @@ pub(super) struct Surroundings {
     /// How long it may take to start.
     pub(super) within: Duration,
     pub(super) reaper: Arc<Reaper>,
-    #[cfg(feature = "containers")]
-    pub(super) containers: Arc<Containers>,
-}
-
-/// Starts a server; returns when it is where it says, which need not mean that it is ready for use.
-pub(super) fn start(
-    spec: &ServerSpec,
-    surroundings: Surroundings,
-) -> Result<Box<dyn Server>, ServerError> {
-    match &spec.source {
-        Source::Process(process) => ServerProcess::start(&spec.name, process, surroundings)
-            .map(|server| Box::new(server) as _),
-        #[cfg(feature = "containers")]
-        Source::Container(container) => {
-            let containers = Arc::clone(&surroundings.containers);
-            containers
-                .start(&spec.name, container, &surroundings)
-                .map(|server| Box::new(server) as _)
-        }
-    }
 }

@@ -82,6 +82,10 @@ mod tests {
     struct Idle;
 
     impl Server for Idle {
+        fn name(&self) -> &str {
+            "idle"
+        }
+
         fn authority(&self) -> String {
             String::new()
         }
@@ -110,7 +114,7 @@ mod tests {
     #[dynamo_test]
     fn a_part_is_one_client_s_and_where_none_is_free_or_well_there_is_another_server() {
         let servers = SharedServers::default();
-        let lease = || servers.part(2, || Ok(Arc::new(Member::new(Box::new(Idle))))).ok().unwrap();
+        let lease = || servers.part(2, || Ok(Arc::new(Member::of(Idle)))).ok().unwrap();
         let is_same = |one: &Part, other: &Part| Arc::ptr_eq(one.member(), other.member());
         let (first, second, third) = (lease(), lease(), lease());
         assert!(is_same(&first, &second) && first.number != second.number);

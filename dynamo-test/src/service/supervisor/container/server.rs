@@ -150,6 +150,10 @@ impl ServerContainer {
 }
 
 impl Server for ServerContainer {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
     fn authority(&self) -> String {
         self.authority.clone()
     }
