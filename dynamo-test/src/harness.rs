@@ -27,6 +27,7 @@ use crate::report::{self, Event, Progress, Record, Selected, Telling};
 use crate::run::{DESELECTED, Run};
 use crate::select::{Decision, Order, Plan, Planned, Selection};
 use crate::service::{Origins, ServiceOptions, supervisor};
+use crate::standards::Standards;
 use crate::target::Target;
 use crate::{gpu, interrupt, stop};
 
@@ -243,6 +244,7 @@ fn execute(
         require_gpus: options.require_gpus,
         lifecycle: selection.lifecycle(),
         repetition: options.course.repeat().map(Repetition::new),
+        standards: (!alone).then(|| Standards::new(config, selection.lifecycle())),
     });
     let running = plan.running().count();
     let trials = plan.cases.into_iter().map(|planned| run.trial(planned)).collect();

@@ -81,6 +81,7 @@ mod select;
 )]
 mod service;
 mod signals;
+mod standards;
 mod stock;
 mod stop;
 mod target;

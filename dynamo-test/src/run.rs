@@ -12,8 +12,9 @@ use crate::marker::{Lifecycle, builtin};
 use crate::repeat::{Repetition, Tally};
 use crate::report::{Event, FinishedCase, Record, failure_text};
 use crate::select::{Decision, Planned};
+use crate::standards::Standards;
 use crate::target::Target;
-use crate::{interrupt, stop};
+use crate::{interrupt, process_groups, stop};
 
 /// Not all went well.
 const FAILED: u8 = 101;
@@ -31,6 +32,8 @@ pub(crate) struct Run {
     pub(crate) require_gpus: bool,
     pub(crate) lifecycle: Option<Lifecycle>,
     pub(crate) repetition: Option<Repetition>,
+    /// None where a single case was asked for by its name.
+    pub(crate) standards: Option<Standards>,
 }
 
 impl Run {
@@ -119,6 +122,10 @@ impl Run {
         };
         let text = fails.then(|| failure_text(&event));
         self.record.write(&Event::Finished(event));
+        let standards = self.standards.iter();
+        for missed in standards.flat_map(|all| all.of_case(case, outcome, finished.duration)) {
+            self.record.write(&Event::Missed(missed));
+        }
         let said = match (text, outcome) {
             (Some(text), _) => Err(Failed::from(text)),
             (None, Outcome::Passed | Outcome::XPassed { .. }) => Ok(Completion::Completed),
@@ -147,6 +154,10 @@ impl Run {
         quiet: bool,
     ) -> ExitCode {
         self.runner.end();
+        let ran = duration.saturating_sub(process_groups::suspended());
+        for missed in self.standards.iter().flat_map(|standards| standards.of_run(ran)) {
+            self.record.write(&Event::Missed(missed));
+        }
         self.record.write(&Event::RunFinished {
             passed: conclusion.num_passed,
             failed: conclusion.num_failed,

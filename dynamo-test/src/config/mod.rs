@@ -7,6 +7,7 @@ mod error;
 mod file;
 mod limit;
 mod services;
+mod standards;
 mod time;
 mod timeouts;
 
@@ -19,6 +20,7 @@ use serde::Deserialize;
 pub(crate) use error::ConfigError;
 pub(crate) use limit::Limit;
 pub(crate) use services::{ServiceSection, Services};
+pub(crate) use standards::{Lifecycles, Standards};
 pub(crate) use timeouts::Timeouts;
 
 /// Every section.
@@ -29,6 +31,8 @@ pub(crate) struct Config {
     pub(crate) gpus: Gpus,
     pub(crate) services: Services,
     pub(crate) progress: Progress,
+    pub(crate) standards: Standards,
+    pub(crate) lifecycles: Lifecycles,
 }
 
 /// `[gpus]`.

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use std::sync::{Mutex, PoisonError};
@@ -242,6 +242,9 @@ impl Lost {
                 Some(code) => {
                     format!("its process exited with code {code} before the case was finished")
                 }
+                None if status.signal() == Some(libc::SIGKILL) => format!(
+                    "its process was killed by {status}, as the kernel does where memory runs out (dmesg tells)"
+                ),
                 None => format!("its process was killed by {status}"),
             },
             (Self::Ended, Err(error)) => format!("its process is gone: {error}"),

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::exec::{GpuUse, Outcome, Output};
 use crate::process::FoundLog;
+use crate::standards::Missed;
 
 /// The version of the events' form; it changes when a reader of the old form would misread the new.
 pub(crate) const VERSION: u32 = 1;
@@ -46,6 +47,8 @@ pub(crate) enum Event<'a> {
     Finished(FinishedCase<'a>),
     /// A case that was repeated had its last round. Flaky is what passed and failed.
     Repeated { case: &'a str, passed: u64, failed: u64, flaky: bool },
+    /// A case, or the run, took longer than it should.
+    Missed(Missed<'a>),
     /// The last line; a run that was killed has none.
     RunFinished { passed: u64, failed: u64, ignored: u64, filtered_out: u64, duration_ms: f64 },
 }

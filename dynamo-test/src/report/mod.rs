@@ -3,6 +3,7 @@
 mod events;
 mod failure;
 mod listing;
+mod missed;
 mod progress;
 mod record;
 mod results;

@@ -1,8 +1,12 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::missed::AllMissed;
 use super::{Event, FinishedCase, failure_text};
 use crate::exec::Outcome;
+
+/// How many of the cases are named that a signal ended or kept from beginning.
+const MOST_INTERRUPTED: usize = 20;
 
 /// What a person should know after a run beyond libtest's own lines, gathered from its events.
 #[derive(Debug, Default)]
@@ -10,15 +14,15 @@ pub(crate) struct Summary {
     /// How many cases were skipped, by reason.
     skipped: BTreeMap<String, u64>,
     /// The cases that were ended, or not begun, because the run was told to stop.
-    interrupted: Vec<String>,
+    interrupted: BTreeSet<String>,
     /// How many cases were not begun, by reason.
     not_begun: BTreeMap<String, u64>,
     /// How often the flaky cases failed and passed, by case.
     flaky: BTreeMap<String, (u64, u64)>,
     /// The number that gave the cases' order.
     shuffle: Option<u64>,
-    /// The cases that failed as they say they would, or did not.
-    expected: Vec<String>,
+    /// The cases that failed as they say they would, or did not: how.
+    expected: BTreeMap<String, String>,
     /// What went wrong with cases in quarantine, by case.
     quarantined: BTreeMap<String, String>,
     /// What went wrong with stress cases without failing the run, by case.
@@ -29,6 +33,7 @@ pub(crate) struct Summary {
     overdrawn: BTreeMap<String, String>,
     /// What cases should declare of their GPU memory.
     proposals: BTreeMap<String, String>,
+    missed: AllMissed,
     /// What passed cases printed, by case, where that was to be shown.
     shown: BTreeMap<String, String>,
     /// How many cases were decided on, and how many of them were not selected.
@@ -50,33 +55,34 @@ impl Summary {
             Event::RunStarted { shuffle, .. } => self.shuffle = *shuffle,
             Event::Decided { decision, reason, .. } => {
                 self.cases += 1;
-                match *decision {
-                    "skipped" => {
-                        let reason = reason.unwrap_or_default().to_owned();
-                        *self.skipped.entry(reason).or_default() += 1;
+                match (*decision, reason) {
+                    ("skipped" | "ignored", Some(reason)) => {
+                        *self.skipped.entry((*reason).to_owned()).or_default() += 1;
                     }
-                    "deselected" => self.deselected += 1,
+                    ("deselected", _) => self.deselected += 1,
                     _ => {}
                 }
             }
             Event::Finished(finished) => self.finished(finished),
+            Event::Missed(missed) => self.missed.add(missed),
             _ => {}
         }
     }
 
     fn finished(&mut self, finished: &FinishedCase<'_>) {
         let case = || finished.case.to_owned();
-        if !finished.traces.is_empty() {
+        // What is left of a case that was told to end is no fault of its own.
+        let is_over = !matches!(finished.outcome, Outcome::Interrupted { .. });
+        if is_over && !finished.traces.is_empty() {
             self.traces.insert(case(), finished.traces.join("; "));
         }
-        let headline = || format!("{}: {}", finished.case, finished.outcome.headline());
         match finished.outcome {
             Outcome::Passed => {
                 if let Some(output) = finished.output {
                     self.shown.insert(case(), output.text.clone());
                 }
             }
-            Outcome::Interrupted { .. } => self.interrupted.push(case()),
+            Outcome::Interrupted { .. } => drop(self.interrupted.insert(case())),
             Outcome::NotBegun { reason } => {
                 *self.not_begun.entry(reason.clone()).or_default() += 1;
             }
@@ -85,7 +91,7 @@ impl Summary {
                 if finished.round.is_some_and(|round| round > 1) => {}
             Outcome::Skipped { reason } => *self.skipped.entry(reason.clone()).or_default() += 1,
             Outcome::XFailed { .. } | Outcome::XPassed { strict: false, .. } => {
-                self.expected.push(headline());
+                self.expected.insert(case(), finished.outcome.headline());
             }
             Outcome::Quarantined { .. } => {
                 self.quarantined.insert(case(), failure_text(finished));
@@ -115,8 +121,11 @@ impl fmt::Display for Summary {
         }
         if !self.interrupted.is_empty() {
             writeln!(f, "the run was told to stop; ended or not begun:")?;
-            for case in &self.interrupted {
+            for case in self.interrupted.iter().take(MOST_INTERRUPTED) {
                 writeln!(f, "    {case}")?;
+            }
+            if self.interrupted.len() > MOST_INTERRUPTED {
+                writeln!(f, "    and {} more", self.interrupted.len() - MOST_INTERRUPTED)?;
             }
         }
         if !self.flaky.is_empty() {
@@ -157,11 +166,12 @@ impl fmt::Display for Summary {
         }
         if !self.expected.is_empty() {
             writeln!(f, "expected failures:")?;
-            for headline in &self.expected {
+            for (case, headline) in &self.expected {
                 let first = headline.lines().next().unwrap_or_default();
-                writeln!(f, "    {first}")?;
+                writeln!(f, "    {case}: {first}")?;
             }
         }
+        self.missed.fmt(f)?;
         write_blocks(f, "in quarantine, failed without failing the run:", &self.quarantined)?;
         write_blocks(
             f,
