@@ -23,6 +23,7 @@ mod record;
 mod repetition;
 mod services;
 mod signals;
+mod snapshots;
 mod standards;
 mod stock_harness;
 mod stopping;
