@@ -109,6 +109,10 @@ fn spawn(
         fs::create_dir_all(path.parent().unwrap_or(folder))?;
         fs::write(path, text)?;
     }
+    if let Port::Socket { name, .. } = &spec.port {
+        // One that was killed left it behind, and etcd 3.4 does not start where it lies. There is none at first.
+        let _ = fs::remove_file(folder.join(name));
+    }
     let mut command = Command::new("/bin/sh");
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
