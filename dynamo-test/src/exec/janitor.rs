@@ -7,14 +7,15 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Standard input is a pipe whose other end the harness holds. `keep NAME` on it says that an entry of the folder
-/// stays, `end` that the run has seen to the folder itself. Its end without that says that nobody else is left.
+/// stays, `end` that the run has emptied the folder itself of what does not stay. Its end without that says that nobody
+/// else is left.
 const SCRIPT: &str = r#"
 trap '' TERM INT HUP QUIT
 keep=/
 while read -r word name; do
     case $word in
         keep) keep=$keep$name/ ;;
-        end) exit ;;
+        end) rmdir "$1"; exit ;;
     esac
 done
 # A process that is just being killed may still write, so there is a second time.

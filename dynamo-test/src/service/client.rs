@@ -15,7 +15,7 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::ServiceError;
-use super::run::{Run, lock_exclusively};
+use super::run::{Run, lock_exclusively, try_lock_exclusively};
 use super::socket_path::address_of;
 use super::supervisor::{POST_VARIABLE, Post};
 use super::tail::Tail;
@@ -85,7 +85,13 @@ impl Supervision {
     /// Ends the supervisor and its servers, if the run is this process's own.
     pub(super) fn end(&self) {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(mut client) = known.as_deref().and_then(Client::connect)
+        let Some(folder) = known else { return };
+        let client = match Client::connect(&folder) {
+            // Another one ends what it left.
+            None if is_abandoned(&folder) => self.start().ok(),
+            client => client,
+        };
+        if let Some(mut client) = client
             && self.run.is_this_process()
         {
             // It hangs up when everything is gone.
@@ -235,6 +241,11 @@ impl Client {
         let lines: Vec<String> = text.lines().map(Into::into).collect();
         Tail(lines[lines.len().saturating_sub(LOG_LINES)..].to_vec())
     }
+}
+
+/// Whether neither a supervisor nor its reaper is in its folder any more.
+fn is_abandoned(folder: &Path) -> bool {
+    File::open(folder).is_ok_and(|folder| try_lock_exclusively(&folder).is_ok())
 }
 
 /// That the servers of this process's run stand still; until it is dropped.

@@ -23,6 +23,10 @@ const FAULT_WITHIN: Duration = Duration::from_secs(1);
 /// How long it may take until it is known that a server has ended, which a client may see first.
 const END_SEEN_WITHIN: Duration = Duration::from_millis(200);
 
+/// How long the end of a server that does not do as it is told may take to be known: a busy engine tells late of a
+/// container's.
+const END_WITHIN: Duration = Duration::from_secs(5);
+
 /// How often a server that starts is asked whether it is ready.
 const ASK_EVERY: Duration = Duration::from_millis(2);
 
@@ -270,7 +274,7 @@ impl Lease {
             (Holding::Started { .. }, _) => self.wait_until_ready(within, || false).err(),
         };
         let wait = match self.want.mode {
-            _ if told.is_some() => FAULT_WITHIN,
+            _ if told.is_some() => END_WITHIN,
             mode if mode.is_for_one() => END_SEEN_WITHIN,
             _ => Duration::ZERO,
         };

@@ -4,12 +4,14 @@
 //! it starts what a spec says, leases it, and does to it what the lease's holder asks for. A lease lasts as long as
 //! the connection it was given on, so the kernel ends it with its holder.
 //!
-//! It ends when the run's root does. However it ends, its servers go along: by its own hand, or by the reaper's.
+//! It ends when the run's root does. However it ends, its servers go along: by its own hand, by the reaper's, or, where
+//! both were killed in the same instant, by the kernel's, and that of the supervisor that comes next.
 
 mod connection;
 #[cfg(feature = "containers")]
 mod container;
 mod group;
+mod leash;
 mod log;
 mod member;
 mod network;
@@ -27,9 +29,9 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::thread;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +83,8 @@ pub(crate) fn serve() -> ! {
 struct Supervisor {
     listener: UnixListener,
     reaper: Arc<Reaper>,
+    /// Ends what others left.
+    sweep: Mutex<Option<JoinHandle<()>>>,
     pools: Arc<Pools>,
     #[cfg(feature = "containers")]
     containers: Arc<Containers>,
@@ -97,10 +101,10 @@ impl Supervisor {
         lock_exclusively(&alive)?;
         let reaper = Reaper::start(&folder, alive)?;
         #[cfg(feature = "containers")]
-        let containers = Containers::new(root.clone(), Arc::clone(&reaper));
-        if let Some(run) = folder.parent().map(Path::to_path_buf) {
+        let containers = Containers::new(root.clone(), &folder, Arc::clone(&reaper));
+        let run = folder.parent().unwrap_or(&folder).to_owned();
+        let sweep =
             thread::Builder::new().name("sweep".into()).spawn(move || stale::sweep(&run))?;
-        }
         let pools = Pools::new(Site::new(
             folder,
             Arc::clone(&reaper),
@@ -110,6 +114,7 @@ impl Supervisor {
         let supervisor = Arc::new(Self {
             listener,
             reaper,
+            sweep: Mutex::new(Some(sweep)),
             pools,
             #[cfg(feature = "containers")]
             containers,
@@ -140,6 +145,8 @@ impl Supervisor {
         self.pools.end();
         #[cfg(feature = "containers")]
         self.containers.settle();
+        let sweep = self.sweep.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let _ = sweep.map(JoinHandle::join);
         self.reaper.finish();
         std::process::exit(0)
     }

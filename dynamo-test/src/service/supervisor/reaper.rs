@@ -53,6 +53,11 @@ impl Reaper {
         Ok(reaper)
     }
 
+    /// The supervisor's folder, which it removes.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Sees to it that a shell command is run if this process ends before the task is dropped.
     pub(super) fn add(self: &Arc<Self>, command: String) -> Task {
         let mut state = self.state();

@@ -59,6 +59,11 @@ impl Engine {
         Ok(Arc::new(Self { runtime, docker, population, host, labels, started }))
     }
 
+    /// The labels of its containers, as a remover is told them.
+    pub(super) fn labels(&self) -> String {
+        remover::told(&self.labels)
+    }
+
     /// Starts a container, with its image pulled if need be.
     pub(super) fn start(&self, spec: &ContainerSpec) -> Result<Started, EngineError> {
         let number = self.started.fetch_add(1, Ordering::Relaxed);

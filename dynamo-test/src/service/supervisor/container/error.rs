@@ -89,3 +89,31 @@ pub(super) fn is_port_taken(error: &TestcontainersError) -> bool {
         message.contains("port is already allocated") || message.contains("address already in use")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+
+    fn refused(message: &str) -> TestcontainersError {
+        let answer = bollard::errors::Error::DockerResponseServerError {
+            status_code: 500,
+            message: message.into(),
+        };
+        TestcontainersError::Client(ClientError::StartContainer(answer))
+    }
+
+    #[dynamo_test]
+    fn a_port_that_is_taken_is_told_from_what_another_port_would_not_mend() {
+        // By another process, and by another container, in the engine's words.
+        for taken in [
+            "driver failed programming external connectivity on endpoint a (b): Error starting userland proxy: listen \
+             tcp4 127.0.0.1:20000: bind: address already in use",
+            "driver failed programming external connectivity on endpoint a (b): Bind for 127.0.0.1:20000 failed: port \
+             is already allocated",
+        ] {
+            assert!(is_port_taken(&refused(taken)), "{taken}");
+        }
+        assert!(!is_port_taken(&refused("exec: \"etcd\": executable file not found in $PATH")));
+    }
+}

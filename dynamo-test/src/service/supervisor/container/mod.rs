@@ -6,7 +6,7 @@
 //! 1. every container bears labels that say whose it is ([`Labels`]),
 //! 2. one [`Engine`] owns them all, on a runtime with a thread of its own, and cancels no start,
 //! 3. what it leaves because it was killed, a [`remover`] removes,
-//! 4. and what both leave, because that was killed, too, the next engine does ([`sweep`]).
+//! 4. and what both leave, because that was killed, too, the next supervisor does, and the next engine ([`sweep`]).
 
 mod engine;
 mod error;
@@ -18,6 +18,7 @@ mod server;
 mod sweep;
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -34,9 +35,14 @@ use server::ServerContainer;
 /// How long a container may take to start, and be removed, while the run waits for its end.
 const SETTLES_WITHIN: Duration = Duration::from_secs(5);
 
+/// The file in a supervisor's folder that tells the labels of its containers, as the remover is told them.
+const LABELS: &str = "labels";
+
 /// The supervisor's containers.
 pub(super) struct Containers {
     run: Process,
+    /// The supervisor's folder.
+    folder: PathBuf,
     reaper: Arc<Reaper>,
     /// Looked for when the first container is wanted.
     engine: Mutex<Option<Arc<Engine>>>,
@@ -44,8 +50,8 @@ pub(super) struct Containers {
 
 impl Containers {
     /// Those of a supervisor of the run that has this root.
-    pub(super) fn new(run: Process, reaper: Arc<Reaper>) -> Arc<Self> {
-        Arc::new(Self { run, reaper, engine: Mutex::default() })
+    pub(super) fn new(run: Process, folder: &Path, reaper: Arc<Reaper>) -> Arc<Self> {
+        Arc::new(Self { run, folder: folder.to_owned(), reaper, engine: Mutex::default() })
     }
 
     /// Starts a server in a container. When it is ready is for its user to see: the port answers before it does.
@@ -76,12 +82,22 @@ impl Containers {
             return Ok(Arc::clone(found));
         }
         let found = Engine::find(&self.run, &self.reaper)?;
+        // Nothing is lost where it cannot be written but the help of a supervisor that comes next.
+        let _ = fs::write(self.folder.join(LABELS), found.labels());
         *engine = Some(Arc::clone(&found));
         Ok(found)
     }
 
     fn engine(&self) -> MutexGuard<'_, Option<Arc<Engine>>> {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Removes the containers of the supervisor that had this folder, if it had any.
+pub(super) fn remove_all_of(supervisor: &Path) {
+    if let Ok(labels) = fs::read_to_string(supervisor.join(LABELS)) {
+        // An engine that does not answer now is asked again by the next that uses it.
+        let _ = remover::remove(&labels);
     }
 }
 

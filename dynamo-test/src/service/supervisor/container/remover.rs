@@ -19,8 +19,7 @@ const VARIABLE: &str = "DYNAMO_TEST_REMOVE_CONTAINERS";
 /// The shell command that removes what bears these labels. It is done in the background, because the engine takes its
 /// time.
 pub(super) fn command(labels: &Labels) -> String {
-    let filters = serde_json::Value::from(labels.filters()).to_string();
-    let mut command = format!("{VARIABLE}={}", quoted(filters.as_ref()));
+    let mut command = format!("{VARIABLE}={}", quoted(told(labels).as_ref()));
     let program = own_program::path();
     // With the owner's arguments, so that it comes as far as the owner did.
     let arguments = std::env::args_os().skip(1);
@@ -30,6 +29,11 @@ pub(super) fn command(labels: &Labels) -> String {
     }
     command.push_str(" &");
     command
+}
+
+/// Labels as a remover is told them.
+pub(super) fn told(labels: &Labels) -> String {
+    serde_json::Value::from(labels.filters()).to_string()
 }
 
 /// A word as a shell reads it.
@@ -44,12 +48,13 @@ pub(crate) fn is_wanted() -> bool {
 
 /// Removes what it was told to.
 pub(crate) fn serve() -> ! {
-    process::exit(i32::from(remove().is_err()))
+    let told = std::env::var(VARIABLE).unwrap_or_default();
+    process::exit(i32::from(remove(&told).is_err()))
 }
 
-fn remove() -> io::Result<()> {
-    let labels = std::env::var(VARIABLE).map_err(io::Error::other)?;
-    let labels: Vec<String> = serde_json::from_str(&labels)?;
+/// Removes what bears the labels that were told.
+pub(super) fn remove(told: &str) -> io::Result<()> {
+    let labels: Vec<String> = serde_json::from_str(told)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let docker = docker_client_instance().await.map_err(io::Error::other)?;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal};
 
 use super::super::POST_VARIABLE;
+use super::super::leash;
 use super::super::log::Log;
 use super::super::server::Surroundings;
 use super::life::Life;
@@ -121,7 +122,7 @@ fn spawn(
         }
     }
     let (stdout, stderr) = (io::pipe()?, io::pipe()?);
-    let mut child = command
+    command
         .args(["-c", WAIT, "server"])
         .arg(&spec.program)
         .args(&spec.arguments)
@@ -130,10 +131,9 @@ fn spawn(
         .stdin(Stdio::piped())
         .stdout(stdout.1)
         .stderr(stderr.1)
-        .process_group(0)
-        .spawn()?;
-    // It holds the ends of the pipes that only the server shall hold.
-    drop(command);
+        .process_group(0);
+    // With the command go the ends of the pipes that only the server shall hold.
+    let mut child = leash::start(command, surroundings.reaper.folder())?;
     for stream in [stdout.0, stderr.0] {
         let (port, folder, signs) = (spec.port.clone(), folder.clone(), signs.clone());
         log.follow(stream, move |text| {
