@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::{Case, Definition};
 use crate::fixture::Needs;
 use crate::marker::{Category, Marker, builtin};
@@ -40,6 +42,15 @@ impl Registry {
         (definition.needs)(&mut needs);
         let markers = markers(definition, &self.suites);
         Some(Case { name: definition.name(), definition, markers, needs, index })
+    }
+
+    /// The variables in which code under test looks for the services that any of the cases uses.
+    pub(crate) fn service_variables(&self) -> BTreeSet<&'static str> {
+        let mut needs = Needs::default();
+        for definition in &self.definitions {
+            (definition.needs)(&mut needs);
+        }
+        needs.services().iter().map(|(want, _)| want.kind.variable()).collect()
     }
 
     /// Every case, by name.

@@ -1,16 +1,17 @@
 //! The environment of a case. It is set before a process starts; only a case that runs in the controller itself
 //! needs it changed in a running one.
 
+use std::collections::BTreeSet;
 use std::env;
+use std::sync::LazyLock;
 
-use crate::case::Definition;
+use crate::case::{Definition, Registry};
 use crate::fixture::Grants;
 use crate::gpu::GpuGrant;
 use crate::service::CONTROLLER_VARIABLE;
 
-/// Where Dynamo's components look for servers, and for how to get in. A case that did not ask for one shall not find an
-/// ambient one.
-const SERVICES: [&str; 7] = [
+/// Where Dynamo's components look for servers, and for how to get in.
+const OF_DYNAMO: [&str; 7] = [
     "NATS_SERVER",
     "NATS_AUTH_USERNAME",
     "NATS_AUTH_PASSWORD",
@@ -19,6 +20,14 @@ const SERVICES: [&str; 7] = [
     "NATS_AUTH_CREDENTIALS_FILE",
     "ETCD_ENDPOINTS",
 ];
+
+/// These, and where the code under test looks for servers of the project's own services. A case that did not ask for one
+/// shall not find an ambient one.
+static SERVICES: LazyLock<BTreeSet<&str>> = LazyLock::new(|| {
+    let mut variables = Registry::collect().service_variables();
+    variables.extend(OF_DYNAMO);
+    variables
+});
 
 /// Variables for a case: its value, or that it must be absent.
 pub(super) type Environment = Vec<(&'static str, Option<String>)>;
@@ -30,7 +39,7 @@ pub(super) fn of(definition: &Definition, grants: &Grants) -> Environment {
     let granted = grants.environment();
     let is_missing = |name: &&str| granted.iter().all(|(known, _)| known != name);
     let missing: Vec<_> =
-        SERVICES.into_iter().filter(is_missing).map(|name| (name, None)).collect();
+        SERVICES.iter().copied().filter(is_missing).map(|name| (name, None)).collect();
     let granted = granted.into_iter().map(|(name, value)| (name, Some(value)));
     let controller = (CONTROLLER_VARIABLE, Some(std::process::id().to_string()));
     let own = definition.env.iter().map(|(name, value)| (*name, Some((*value).to_owned())));
