@@ -3,28 +3,29 @@
 use dynamo_test::prelude::*;
 
 use crate::fixture::Cluster;
-use crate::process::Process;
+use crate::program::Program;
 
 suite!(e2e, router);
 
 #[dynamo_test(premerge)]
-async fn a_prompt_goes_in_and_its_answer_comes_out(_nats: Nats, _etcd: Etcd) -> anyhow::Result<()> {
-    let (_worker, id) = Process::worker("64", &[]).await?;
-    let mut router = Process::start(&["router"], &[])?;
-    router.write("101 7592 2088").await?;
-    assert_eq!(router.read().await?, format!("{id} [101, 7592, 2088]"));
-    router.write("hello").await?;
-    assert_eq!(
-        router.read().await?,
-        "error: not a list of token ids: invalid digit found in string"
-    );
+async fn a_prompt_goes_in_and_its_answer_comes_out(
+    program: Program,
+    _nats: Nats,
+    _etcd: Etcd,
+) -> anyhow::Result<()> {
+    let (_, id) = program.worker("64", &[]).await?;
+    let router = program.router().await?;
+    router.write_line("101 7592 2088")?;
+    router.wait_for_line(format!("{id} [101, 7592, 2088]")).await?;
+    router.write_line("hello")?;
+    router.wait_for_line("error: not a list of token ids: invalid digit found in string").await?;
     Ok(())
 }
 
 #[dynamo_test(postmerge)]
-async fn a_killed_worker_is_dropped(cluster: Cluster) -> anyhow::Result<()> {
-    let (victim, dead) = Process::worker("64", &[("KV_ROUTER_LEASE_TTL", "2")]).await?;
-    let (_survivor, alive) = Process::worker("64", &[]).await?;
+async fn a_killed_worker_is_dropped(program: Program, cluster: Cluster) -> anyhow::Result<()> {
+    let (victim, dead) = program.worker("64", &[("KV_ROUTER_LEASE_TTL", "2")]).await?;
+    let (_, alive) = program.worker("64", &[]).await?;
     cluster.sees(|table| table.contains(dead) && table.contains(alive)).await?;
 
     victim.kill().await?;
@@ -38,9 +39,9 @@ async fn a_killed_worker_is_dropped(cluster: Cluster) -> anyhow::Result<()> {
 }
 
 #[dynamo_test(nightly)]
-async fn a_terminated_worker_deregisters(cluster: Cluster) -> anyhow::Result<()> {
-    let (worker, id) = Process::worker("64", &[]).await?;
+async fn a_terminated_worker_deregisters(program: Program, cluster: Cluster) -> anyhow::Result<()> {
+    let (worker, id) = program.worker("64", &[]).await?;
     cluster.sees(|table| table.contains(id)).await?;
-    assert!(worker.terminate().await?.success());
+    assert!(worker.stop().await?.success());
     cluster.sees(|table| table.is_empty()).await
 }

@@ -12,7 +12,7 @@ use kv_router::{
 };
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// A router without workers, on servers that no other case sees.
 pub(crate) struct Cluster {
@@ -102,6 +102,21 @@ pub(crate) async fn sees(
         return Ok(());
     }
     anyhow::bail!("the router never saw what was expected: {:?}", *router.table().borrow())
+}
+
+/// Dispatches a request until it is answered: one that is on its way when NATS goes away is lost, and until its workers
+/// have come back, they seem to have left.
+pub(crate) async fn answered(router: &Router, tokens: &[Token]) -> anyhow::Result<Response> {
+    let answer = async {
+        loop {
+            match router.dispatch(tokens).await {
+                Ok(answer) => return answer,
+                Err(error) => println!("asked once more: {error}"),
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), answer).await.context("nobody answers")
 }
 
 /// Starts a worker of the cluster that `config` describes.

@@ -2,13 +2,14 @@
 
 mod engines;
 mod fixture;
-mod process;
+mod program;
 
 mod binaries;
 mod block_sizes;
 mod gpu;
 mod membership;
 mod performance;
+mod restarts;
 mod routing;
 
 dynamo_test::main!();
