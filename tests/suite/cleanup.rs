@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
-use std::process::{Child, Stdio};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dynamo_test::prelude::*;
@@ -19,12 +20,15 @@ pub(crate) const ANNOUNCE: &str = "ACCEPTANCE_ANNOUNCE";
 /// How long a condition may take; a bound for a failure, never reached by a success.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How often a condition is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
 /// Waits until a condition holds.
 pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     let started = Instant::now();
     while !condition() {
         assert!(started.elapsed() < PATIENCE, "waited in vain: {what}");
-        std::thread::yield_now();
+        std::thread::sleep(LOOK_EVERY);
     }
 }
 
@@ -43,12 +47,22 @@ pub(crate) fn processes(announcement: &Path) -> HashMap<String, u32> {
 }
 
 /// A run in the middle of a case that has servers and a folder and never ends.
-pub(crate) fn start(crates: &FixtureCrates, arguments: &[&str]) -> (Child, std::path::PathBuf) {
+pub(crate) fn start(crates: &FixtureCrates, arguments: &[&str]) -> (Child, PathBuf) {
+    start_with(crates, |command| {
+        command.args(arguments);
+    })
+}
+
+/// The same, with its command changed before.
+pub(crate) fn start_with(
+    crates: &FixtureCrates,
+    change: impl FnOnce(&mut Command),
+) -> (Child, PathBuf) {
     let announcement = crates.path("announcement");
     let _ = fs::remove_file(&announcement);
-    let run = crates
-        .command(env!("CARGO_BIN_EXE_services"))
-        .args(arguments)
+    let mut command = crates.command(env!("CARGO_BIN_EXE_services"));
+    change(&mut command);
+    let run = command
         .arg("faults::the_test_hangs")
         .env(ANNOUNCE, &announcement)
         .stdout(Stdio::null())
@@ -62,26 +76,44 @@ pub(crate) fn start(crates: &FixtureCrates, arguments: &[&str]) -> (Child, std::
 }
 
 pub(crate) fn signal(name: &str, pid: u32) {
-    let kill = std::process::Command::new("kill").args(["-s", name, &pid.to_string()]).status();
+    let kill = Command::new("kill").args(["-s", name, &pid.to_string()]).status();
     assert!(kill.unwrap().success(), "kill -s {name} {pid}");
 }
 
+/// Sends a signal to all of a process group.
+pub(crate) fn signal_group(name: &str, leader: u32) {
+    let group = format!("-{leader}");
+    let kill = Command::new("kill").args(["-s", name, "--", &group]).status();
+    assert!(kill.unwrap().success(), "kill -s {name} -- {group}");
+}
+
+/// A program that is called cargo, and runs a test binary once for each of these arguments.
+pub(crate) fn stand_in_for_cargo(
+    crates: &FixtureCrates,
+    binary: &str,
+    arguments: &[&str],
+) -> PathBuf {
+    let folder = crates.path("stand-in");
+    fs::create_dir(&folder).unwrap();
+    let cargo = folder.join("cargo");
+    let runs = arguments.iter().map(|arguments| format!("{binary} {arguments} || exit\n"));
+    fs::write(&cargo, format!("#!/bin/sh\n{}", runs.collect::<String>())).unwrap();
+    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
+    cargo
+}
+
 #[dynamo_test]
-fn nothing_is_left_after_a_signal_to_the_controller(crates: FixtureCrates) {
-    for arguments in [&[][..], &["--exact"]] {
-        for name in ["INT", "TERM", "HUP", "KILL"] {
-            let (mut run, announcement) = start(&crates, arguments);
-            assert!(
-                processes(&announcement).len() >= 5,
-                "the run, its supervisor, a reaper, two servers"
-            );
-            signal(name, run.id());
-            assert!(!run.wait().unwrap().success());
-            wait_for(&format!("no process is left after {name}"), || {
-                processes(&announcement).is_empty()
-            });
-            wait_for(&format!("no folder is left after {name}"), || crates.leftovers().is_empty());
-        }
+fn a_case_that_is_alone_leaves_nothing_when_its_process_is_told_to_end_or_killed(
+    crates: FixtureCrates,
+) {
+    for name in ["INT", "TERM", "HUP", "KILL"] {
+        let (mut run, announcement) = start(&crates, &["--exact"]);
+        signal(name, run.id());
+        assert!(!run.wait().unwrap().success());
+        wait_for(&format!("no process is left after {name}"), || {
+            processes(&announcement).is_empty()
+        });
+        wait_for(&format!("no folder is left after {name}"), || crates.leftovers().is_empty());
     }
 }
 

@@ -1,5 +1,5 @@
-//! NATS and etcd in containers: as good as processes, with an error that says what to do where they cannot be had, and
-//! nothing left of them, whoever ends.
+//! NATS and etcd in containers, beyond the contract: an error that says what to do where they cannot be had, and what
+//! nobody could remove.
 
 mod engine;
 
@@ -12,25 +12,11 @@ use std::process::{Child, Command, Stdio};
 use dynamo_test::prelude::*;
 
 use crate::cleanup::{ANNOUNCE, processes, signal, wait_for};
+use crate::contract::Backend;
 use crate::fixture_crate::{FixtureCrates, Ran};
-use engine::Engine;
+pub(crate) use engine::{Container, Engine};
 
 suite!(integration, premerge);
-
-/// Has a fixture crate's cases get their servers in containers.
-fn in_containers<'a>(engine: &Engine, command: &'a mut Command) -> &'a mut Command {
-    command
-        .args(["--services", "docker"])
-        .env("DYNAMO_TEST_NATS_IMAGE", &engine.nats)
-        .env("DYNAMO_TEST_ETCD_IMAGE", &engine.etcd)
-}
-
-/// Runs cases that use NATS and etcd with these in containers.
-fn command(crates: &FixtureCrates, engine: &Engine, cases: &[&str]) -> Command {
-    let mut command = crates.command(env!("CARGO_BIN_EXE_services"));
-    in_containers(engine, &mut command).args(cases);
-    command
-}
 
 /// Runs a command to its end, which leaves no container.
 fn finish(engine: &Engine, command: &mut Command) -> Ran {
@@ -39,26 +25,6 @@ fn finish(engine: &Engine, command: &mut Command) -> Ran {
     let ran = Ran::from(run.wait_with_output().unwrap());
     assert_eq!(engine.containers_of(pid), [], "{}", ran.stdout);
     ran
-}
-
-#[dynamo_test]
-fn each_case_finds_its_servers_empty_and_to_itself(crates: FixtureCrates, engine: Engine) {
-    // The last two by a file of the harness's and one of the case's, which come into the container.
-    let parts = ["shared::accounts::are_found", "configured::demands_a_credentials_file"];
-    let cases = ["wiped", "environment", parts[0], parts[1], "--test-threads=2"];
-    let ran = finish(&engine, &mut command(&crates, &engine, &cases));
-    assert_eq!(ran.code, Some(0), "{}", ran.stdout);
-    assert_eq!(ran.passed().len(), 15);
-    assert!(crates.leftovers().is_empty(), "{:?}", crates.leftovers());
-}
-
-#[dynamo_test]
-fn each_fault_is_to_a_client_what_it_is_with_a_process(crates: FixtureCrates, engine: Engine) {
-    let mut command = crates.command(env!("CARGO_BIN_EXE_faults"));
-    let in_containers = in_containers(&engine, &mut command);
-    let ran = finish(&engine, in_containers.args(["nats::", "etcd::"]));
-    assert_eq!(ran.code, Some(0), "{}", ran.stdout);
-    assert!(ran.passed().len() >= 12, "{}", ran.stdout);
 }
 
 #[dynamo_test]
@@ -77,7 +43,7 @@ fn auto_comes_to_containers_where_no_program_is_found(crates: FixtureCrates, eng
 /// Runs a case that needs NATS, and one that needs nothing, which must not suffer; what is said of the former.
 fn complaint(crates: &FixtureCrates, engine: &Engine, set: impl Fn(&mut Command)) -> String {
     let cases = ["environment::names_nats_alone", "environment::names_none"];
-    let mut command = command(crates, engine, &cases);
+    let mut command = Backend::Docker(engine).command(crates, &cases);
     set(&mut command);
     let ran = finish(engine, &mut command);
     assert_eq!(ran.code, Some(101), "{}", ran.stdout);
@@ -170,7 +136,8 @@ fn a_port_that_answers_for_nobody_is_no_server(crates: FixtureCrates, engine: En
 /// A run in the middle of a case that has its servers in containers and never ends, and what it announced.
 fn start(crates: &FixtureCrates, engine: &Engine, name: &str) -> (Child, PathBuf) {
     let announcement = crates.path(name);
-    let run = command(crates, engine, &["faults::the_test_hangs"])
+    let run = Backend::Docker(engine)
+        .command(crates, &["faults::the_test_hangs"])
         .env(ANNOUNCE, &announcement)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -179,26 +146,6 @@ fn start(crates: &FixtureCrates, engine: &Engine, name: &str) -> (Child, PathBuf
     wait_for("the case announces itself", || announcement.exists());
     assert_eq!(engine.containers_of(run.id()).len(), 2);
     (run, announcement)
-}
-
-#[dynamo_test]
-fn nothing_is_left_whoever_ends(crates: FixtureCrates, engine: Engine) {
-    for name in ["INT", "TERM", "HUP", "KILL"] {
-        let (mut run, announcement) = start(&crates, &engine, name);
-        signal(name, run.id());
-        run.wait().unwrap();
-        nothing_is_left(&engine, run.id(), &announcement);
-    }
-
-    let (mut run, announcement) = start(&crates, &engine, "supervisor");
-    let supervisor = engine.containers_of(run.id())[0].owner;
-    signal("KILL", supervisor);
-    wait_for("no container is left after the supervisor", || {
-        engine.containers_of(run.id()).is_empty()
-    });
-    signal("TERM", run.id());
-    run.wait().unwrap();
-    nothing_is_left(&engine, run.id(), &announcement);
 }
 
 fn nothing_is_left(engine: &Engine, run: u32, announcement: &Path) {
@@ -226,7 +173,8 @@ fn what_nobody_could_remove_the_next_run_does_and_leaves_those_of_live_runs(
     dead.wait().unwrap();
     wait_for("all its processes are gone", || processes(&announcement).is_empty());
 
-    let next = finish(&engine, &mut command(&crates, &engine, &["names_nats_alone"]));
+    let mut next = Backend::Docker(&engine).command(&crates, &["names_nats_alone"]);
+    let next = finish(&engine, &mut next);
     assert_eq!(next.code, Some(0), "{}", next.stdout);
     wait_for("what the dead run left is gone", || engine.containers_of(dead.id()).is_empty());
     let alive = engine.containers_of(live.id());

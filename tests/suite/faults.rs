@@ -1,36 +1,31 @@
-//! Servers that are disturbed: what clients see of it, and that nobody else does.
+//! What is done to servers is in the record, and chance brings what its seed says.
 
 mod cluster;
 
 use dynamo_test::prelude::*;
+use serde_json::{Value, json};
 
 use crate::fixture_crate::FixtureCrates;
+use crate::services::SERVICES;
 
 suite!(integration, premerge);
 
-const FAULTS: &str = env!("CARGO_BIN_EXE_faults");
-
-#[dynamo_test]
-fn each_fault_is_to_a_client_what_the_docs_say(crates: FixtureCrates) {
-    let ran = crates.run(FAULTS, &["nats::", "etcd::"]);
-    assert_eq!(ran.code, Some(0), "{}", ran.stdout);
-    assert_eq!(ran.passed().len(), 12, "{}", ran.stdout);
-    assert!(crates.leftovers().is_empty(), "{:?}", crates.leftovers());
+/// What the cases of a run noted, in their order.
+fn notes(crates: &FixtureCrates) -> Vec<Value> {
+    let noted = crates.events().into_iter().filter(|event| event["event"] == "noted");
+    noted.map(|mut event| event["note"].take()).collect()
 }
 
 #[dynamo_test]
-fn a_case_that_disturbed_its_server_is_to_blame_itself(crates: FixtureCrates) {
-    let ran = crates.run(FAULTS, &["blame::"]);
-    assert_eq!(ran.code, Some(101), "{}", ran.stdout);
-    for case in ["killed", "cut_off", "paused"] {
-        let shown = ran.failure(&format!("blame::the_case_that_{case}_its_server"));
-        assert!(
-            shown.starts_with("failed: returned an error: the client did not survive it"),
-            "{shown}"
-        );
-        assert!(!shown.contains("died"), "{shown}");
-    }
-    assert!(crates.leftovers().is_empty(), "{:?}", crates.leftovers());
+fn the_record_tells_what_a_case_did_to_its_servers(crates: FixtureCrates) {
+    let arguments = ["--exact", "nats::a_restart_keeps_the_address_and_jetstream_s_messages"];
+    let ran = crates.run(SERVICES, &arguments);
+    assert_eq!(ran.code, Some(0), "{}", ran.stdout);
+    let noted = notes(&crates);
+    let server = noted[0]["server"].clone();
+    assert!(server.as_str().is_some_and(|address| address.starts_with("127.0.0.1:")), "{server}");
+    let expected = [("end", "restart"), ("fault", "stop"), ("end", "restart")];
+    assert_eq!(noted, expected.map(|(what, which)| json!({ "server": server, what: which })));
 }
 
 #[dynamo_test]
@@ -39,15 +34,10 @@ fn chaos_of_the_same_seed_is_the_same(
     again: FixtureCrates,
     other: FixtureCrates,
 ) {
-    let log = |crates: &FixtureCrates, seed: &str| -> Vec<serde_json::Value> {
-        let ran = crates.run(FAULTS, &["chaos::", "--seed", seed]);
+    let log = |crates: &FixtureCrates, seed: &str| -> Vec<Value> {
+        let ran = crates.run(SERVICES, &["chaos::", "--seed", seed]);
         assert_eq!(ran.code, Some(0), "{}", ran.stdout);
-        let events = crates.events();
-        events
-            .into_iter()
-            .filter(|event| event["event"] == "noted")
-            .map(|mut event| event["note"].take())
-            .collect()
+        notes(crates)
     };
     let faults = log(&first, "7");
     assert_eq!(faults.len(), 6, "{faults:?}");

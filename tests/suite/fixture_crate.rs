@@ -118,6 +118,12 @@ impl Ran {
         line.unwrap_or_else(|| panic!("no line for {case} in:\n{}", self.stdout))
     }
 
+    /// The names of the cases that have a line.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = &str> {
+        let lines = self.stdout.lines().filter_map(|line| line.strip_prefix("test "));
+        lines.filter_map(|line| Some(line.split_once(" ... ")?.0.trim_end()))
+    }
+
     /// What stands under a failed case's heading.
     pub(crate) fn failure(&self, case: &str) -> &str {
         let heading = format!("---- {case} ----\n");

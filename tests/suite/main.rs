@@ -6,6 +6,7 @@ mod cleanup;
 mod command_line;
 mod configuration;
 mod containers;
+mod contract;
 mod faults;
 mod gpus;
 mod hugging_face;

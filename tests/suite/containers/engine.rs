@@ -53,16 +53,25 @@ pub(crate) struct Container {
 }
 
 impl Engine {
+    /// Kills the container that is reached at a URL.
+    pub(crate) fn kill_who_serves(&self, url: &str) {
+        let (_, port) = url.rsplit_once(':').expect("a URL has a port");
+        let found = docker(&["container", "ls", "--quiet", "--filter", &format!("publish={port}")]);
+        docker(&["kill", found.trim()]);
+    }
+
     /// The containers of the run whose root is the process of this pid.
     pub(crate) fn containers_of(&self, run: u32) -> Vec<Container> {
-        let output = Command::new("docker")
-            .args(["container", "ls", "--all", "--no-trunc", "--filter"])
-            .arg(format!("label=dynamo-test.run.pid={run}"))
-            .args(["--format", "{{.ID}} {{.State}} {{.Label \"dynamo-test.owner.pid\"}}"])
-            .output()
-            .expect("docker runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let listed = String::from_utf8(output.stdout).expect("docker prints text");
+        let listed = docker(&[
+            "container",
+            "ls",
+            "--all",
+            "--no-trunc",
+            "--filter",
+            &format!("label=dynamo-test.run.pid={run}"),
+            "--format",
+            "{{.ID}} {{.State}} {{.Label \"dynamo-test.owner.pid\"}}",
+        ]);
         listed
             .lines()
             .map(|line| {
@@ -72,4 +81,12 @@ impl Engine {
             })
             .collect()
     }
+}
+
+/// What docker prints.
+fn docker(arguments: &[&str]) -> String {
+    let output = Command::new("docker").args(arguments).output().expect("docker runs");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "docker {}: {complaint}", arguments.join(" "));
+    String::from_utf8(output.stdout).expect("docker prints text")
 }

@@ -6,9 +6,9 @@ use std::process::Stdio;
 
 use dynamo_test::prelude::*;
 
-use super::FAULTS;
 use crate::cleanup::{ANNOUNCE, processes, signal, wait_for};
 use crate::fixture_crate::FixtureCrates;
+use crate::services::SERVICES;
 use crate::signals::state;
 
 suite!(integration, premerge);
@@ -18,7 +18,7 @@ fn members_are_lost_one_by_one_and_come_back(crates: FixtureCrates) {
     // The members' sockets are in there.
     let long = crates.temp().join("a".repeat(150));
     fs::create_dir(&long).unwrap();
-    let mut command = crates.command(FAULTS);
+    let mut command = crates.command(SERVICES);
     let ran = FixtureCrates::finish(command.env("TMPDIR", &long).arg("cluster::"));
     assert_eq!(ran.code, Some(0), "{}", ran.stdout);
     assert_eq!(ran.passed().len(), 7, "{}", ran.stdout);
@@ -27,14 +27,17 @@ fn members_are_lost_one_by_one_and_come_back(crates: FixtureCrates) {
 
 #[dynamo_test]
 fn one_that_dies_by_itself_is_named_and_one_that_was_killed_is_not(crates: FixtureCrates) {
-    let ran = crates.run(FAULTS, &["blame::a_member_", "blame::the_case_that_killed_a_member"]);
+    let ran = crates.run(
+        SERVICES,
+        &["blame::of_members::a_member_", "blame::of_members::the_case_that_killed_a_member"],
+    );
     assert_eq!(ran.code, Some(101), "{}", ran.stdout);
-    let died = ran.failure("blame::a_member_that_died_by_itself");
+    let died = ran.failure("blame::of_members::a_member_that_died_by_itself");
     assert!(
         died.starts_with("error: etcd-member-1 died while the case ran (signal: 9 (SIGKILL))"),
         "{died}"
     );
-    let killed = ran.failure("blame::the_case_that_killed_a_member");
+    let killed = ran.failure("blame::of_members::the_case_that_killed_a_member");
     assert!(
         killed.starts_with("failed: returned an error: the client did not survive it"),
         "{killed}"
@@ -51,16 +54,16 @@ fn a_member_that_cannot_start_is_quoted_and_tried_once(crates: FixtureCrates) {
     );
     fs::write(&stand_in, text).unwrap();
     fs::set_permissions(&stand_in, fs::Permissions::from_mode(0o755)).unwrap();
-    let mut command = crates.command(FAULTS);
+    let mut command = crates.command(SERVICES);
     command.env("DYNAMO_TEST_ETCD", &stand_in).args([
-        "blame::a_member_",
+        "blame::of_members::a_member_",
         "cluster::every_member_",
         "--test-threads=1",
     ]);
     let ran = FixtureCrates::finish(&mut command);
     assert_eq!(ran.code, Some(101), "{}", ran.stdout);
     for case in [
-        "blame::a_member_that_died_by_itself",
+        "blame::of_members::a_member_that_died_by_itself",
         "cluster::every_member_serves_and_is_known_by_its_endpoint",
     ] {
         let shown = ran.failure(case);
@@ -77,14 +80,14 @@ fn a_member_that_cannot_start_is_quoted_and_tried_once(crates: FixtureCrates) {
 #[dynamo_test]
 fn where_there_are_no_processes_of_ours_the_case_is_skipped(crates: FixtureCrates) {
     let case = "cluster::every_member_serves_and_is_known_by_its_endpoint";
-    let mut external = crates.command(FAULTS);
+    let mut external = crates.command(SERVICES);
     external.env("DYNAMO_TEST_ETCD_ENDPOINTS", "http://127.0.0.1:1,http://127.0.0.1:2");
     let ran = FixtureCrates::finish(external.arg(case));
     assert_eq!(ran.code, Some(0), "{}", ran.stdout);
     let reason = ran.verdict(case);
     assert!(reason.contains("the one at 127.0.0.1:1 is somebody else's"), "{reason}");
 
-    let ran = crates.run(FAULTS, &[case, "--services", "docker"]);
+    let ran = crates.run(SERVICES, &[case, "--services", "docker"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stdout);
     let reason = ran.verdict(case);
     assert!(reason.contains("a cluster of etcd can be had as processes alone"), "{reason}");
@@ -94,7 +97,7 @@ fn where_there_are_no_processes_of_ours_the_case_is_skipped(crates: FixtureCrate
 fn all_members_stand_still_with_the_run_and_go_with_its_supervisor(crates: FixtureCrates) {
     let announcement = crates.path("announcement");
     let mut run = crates
-        .command(FAULTS)
+        .command(SERVICES)
         .arg("lasting::")
         .env(ANNOUNCE, &announcement)
         .stdout(Stdio::null())

@@ -1,11 +1,11 @@
 //! Servers that run already and are somebody's; here they are those of the suite's own case.
 
-use std::fs;
 use std::process::{Command, Stdio};
 
 use dynamo_test::prelude::*;
 
 use super::SERVICES;
+use crate::contract::Backend;
 use crate::fixture_crate::FixtureCrates;
 
 suite!(integration, premerge);
@@ -17,15 +17,6 @@ pub(super) fn command(crates: &FixtureCrates, nats: &Nats, etcd: &Etcd) -> Comma
         .env("DYNAMO_TEST_NATS_URL", nats.url())
         .env("DYNAMO_TEST_ETCD_ENDPOINTS", etcd.endpoints().join(","));
     command
-}
-
-/// Allows to delete everything.
-pub(super) fn allow_to_wipe(crates: &FixtureCrates, command: &mut Command) {
-    let path = crates.path("dynamo-test.toml");
-    let sections = ["nats", "etcd"]
-        .map(|service| format!("[services.{service}]\nexternal = {{ wipe = true }}\n"));
-    fs::write(&path, sections.concat()).unwrap();
-    command.env("DYNAMO_TEST_CONFIG", path);
 }
 
 #[dynamo_test]
@@ -60,11 +51,11 @@ fn what_may_be_wiped_is_wiped_for_one_case_at_a_time_in_all_runs(
     nats: Nats,
     etcd: Etcd,
 ) {
+    let wiped = Backend::external(nats.url(), etcd.endpoints());
     let runs: Vec<_> = (0..2)
         .map(|_| {
-            let mut command = command(&crates, &nats, &etcd);
-            allow_to_wipe(&crates, &mut command);
-            command.args(["wiped", "environment", "--test-threads=4"]);
+            let cases = ["wiped", "environment", "--test-threads=4"];
+            let mut command = wiped.command(&crates, &cases);
             command.stdout(Stdio::piped()).spawn().unwrap()
         })
         .collect();
@@ -79,10 +70,9 @@ fn what_may_be_wiped_is_wiped_for_one_case_at_a_time_in_all_runs(
 
 #[dynamo_test]
 fn one_that_is_not_there_is_an_error_of_the_environment(crates: FixtureCrates) {
-    let mut command = crates.command(SERVICES);
-    allow_to_wipe(&crates, &mut command);
-    command.env("DYNAMO_TEST_NATS_URL", "nats://me:secret@127.0.0.1:1");
-    let ran = FixtureCrates::finish(command.arg("environment::names_nats_alone"));
+    let nowhere = Backend::external("nats://me:secret@127.0.0.1:1", &[]);
+    let mut command = nowhere.command(&crates, &["environment::names_nats_alone"]);
+    let ran = FixtureCrates::finish(&mut command);
     assert_eq!(ran.code, Some(101));
     let shown = ran.failure("environment::names_nats_alone");
     assert!(shown.contains("error: the external nats at 127.0.0.1:1 cannot be reached"), "{shown}");

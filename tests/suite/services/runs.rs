@@ -6,21 +6,11 @@ use std::process::{Command, Stdio};
 
 use dynamo_test::prelude::*;
 
-use super::{SERVICES, program};
-use crate::cleanup::{ANNOUNCE, processes, signal, start, wait_for};
+use super::{SERVICES, program, wrapped_server};
+use crate::cleanup::{processes, signal, stand_in_for_cargo, start, start_with, wait_for};
 use crate::fixture_crate::FixtureCrates;
 
 suite!(integration, premerge);
-
-/// A stand-in for cargo, which runs test binaries one after the other.
-fn cargo(crates: &FixtureCrates, runs: &[&str]) -> Command {
-    let commands: Vec<String> =
-        runs.iter().map(|arguments| format!("{SERVICES} {arguments} || exit\n")).collect();
-    let script = program(crates, &format!("#!/bin/sh\n{}", commands.concat()), 0o755);
-    let cargo = crates.path("cargo");
-    fs::rename(script, &cargo).unwrap();
-    crates.command(cargo)
-}
 
 /// Has each start of nats-server leave a line in the file that is returned.
 pub(super) fn count_starts(crates: &FixtureCrates, command: &mut Command) -> PathBuf {
@@ -35,40 +25,12 @@ pub(super) fn count_starts(crates: &FixtureCrates, command: &mut Command) -> Pat
 fn the_binaries_of_one_cargo_share_their_servers(crates: FixtureCrates) {
     let one_case =
         ["--exact wiped::one", "--test-threads=1 wiped own_fixture", "--exact wiped::two"];
-    let mut cargo = cargo(&crates, &one_case);
+    let mut cargo = crates.command(stand_in_for_cargo(&crates, SERVICES, &one_case));
     let starts = count_starts(&crates, &mut cargo);
     let ran = FixtureCrates::finish(&mut cargo);
     assert_eq!(ran.code, Some(0), "{}", ran.stdout);
     assert_eq!(fs::read_to_string(starts).unwrap(), "started\n");
     wait_for("the folder goes with cargo", || crates.leftovers().is_empty());
-}
-
-#[dynamo_test]
-fn the_servers_go_with_cargo_even_if_the_test_binary_stays(crates: FixtureCrates) {
-    let announcement = crates.path("announcement");
-    let mut run = cargo(&crates, &["faults::the_test_hangs"])
-        .env(ANNOUNCE, &announcement)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    wait_for("the case announces itself", || announcement.exists());
-    signal("KILL", run.id());
-    run.wait().unwrap();
-    let servers = || {
-        let all = processes(&announcement);
-        let names = ["nats-server", "etcd", "reaper", "--dynamo-test-supervisor"];
-        all.into_keys().filter(|command| names.iter().any(|name| command.contains(name))).count()
-    };
-    wait_for("the servers, their supervisor and its reaper are gone", || servers() == 0);
-    wait_for("their folder is gone", || {
-        let left = crates.leftovers();
-        !left.iter().any(|path| path.to_string_lossy().contains("dynamo-test-run-"))
-    });
-    // The case still hangs.
-    for pid in processes(&announcement).into_values() {
-        signal("KILL", pid);
-    }
 }
 
 #[dynamo_test]
@@ -87,6 +49,32 @@ fn a_reaper_that_was_killed_is_replaced(crates: FixtureCrates) {
     });
     signal("KILL", run.id());
     run.wait().unwrap();
+    wait_for("no process is left", || processes(&announcement).is_empty());
+    wait_for("no folder is left", || crates.leftovers().is_empty());
+}
+
+#[dynamo_test]
+fn without_supervisor_and_reaper_the_kernel_kills_servers_and_the_next_run_what_these_left(
+    crates: FixtureCrates,
+) {
+    let script = wrapped_server(&crates);
+    let (mut run, announcement) = start_with(&crates, |command| {
+        command.env("DYNAMO_TEST_NATS_SERVER", script);
+    });
+    let of = |name: &str| {
+        let all = processes(&announcement);
+        all.into_iter().find(|(command, _)| command.contains(name)).map(|(_, pid)| pid)
+    };
+    for name in ["--dynamo-test-supervisor", " reaper "] {
+        signal("STOP", of(name).expect("there is one"));
+    }
+    for name in ["faults::the_test_hangs", " reaper ", "--dynamo-test-supervisor"] {
+        signal("KILL", of(name).expect("there is one"));
+    }
+    run.wait().unwrap();
+    wait_for("the kernel kills etcd", || of("etcd ").is_none());
+    let ran = crates.run(SERVICES, &["--exact", "environment::names_nats_alone"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stdout);
     wait_for("no process is left", || processes(&announcement).is_empty());
     wait_for("no folder is left", || crates.leftovers().is_empty());
 }

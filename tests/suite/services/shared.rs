@@ -7,6 +7,7 @@ use etcd_client::GetOptions;
 use futures_util::TryStreamExt;
 
 use super::{SERVICES, external, runs};
+use crate::contract::Backend;
 use crate::fixture_crate::FixtureCrates;
 
 suite!(integration, premerge);
@@ -68,10 +69,9 @@ fn what_somebody_s_server_cannot_be_is_a_reason_to_skip(
     nats: Nats,
     etcd: Etcd,
 ) {
-    let mut command = external::command(&crates, &nats, &etcd);
-    external::allow_to_wipe(&crates, &mut command);
-    command.args(["configured::demands_a_user", "shared::prefixes"]);
-    let ran = FixtureCrates::finish(&mut command);
+    let cases = ["configured::demands_a_user", "shared::prefixes"];
+    let wiped = Backend::external(nats.url(), etcd.endpoints());
+    let ran = FixtureCrates::finish(&mut wiped.command(&crates, &cases));
     assert_eq!((ran.code, ran.passed().len()), (Some(0), 2), "{}", ran.stdout);
     let reason = ran.verdict("configured::demands_a_user");
     assert!(reason.contains("configured as `services::configured::ForAlice` says"), "{reason}");
