@@ -70,7 +70,7 @@ impl Supervision {
     /// Connects to the run's supervisor.
     pub(super) fn connect(&self) -> Result<Client, ServiceError> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = known.as_deref().and_then(Client::connect) {
+        if let Some(client) = known.as_deref().and_then(Client::reach) {
             return Ok(client);
         }
         let client = match self.find() {
@@ -86,7 +86,7 @@ impl Supervision {
     pub(super) fn end(&self) {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(folder) = known else { return };
-        let client = match Client::connect(&folder) {
+        let client = match Client::reach(&folder) {
             // Another one ends what it left.
             None if is_abandoned(&folder) => self.start().ok(),
             client => client,
@@ -106,7 +106,7 @@ impl Supervision {
             let name = entry.file_name();
             name.to_str().and_then(|name| name.split_once('-')).is_some_and(|(of, _)| of == tag())
         });
-        ours.map(|entry| entry.path()).find_map(|folder| Client::connect(&folder))
+        ours.map(|entry| entry.path()).find_map(|folder| Client::reach(&folder))
     }
 
     /// Starts a supervisor, unless somebody else does so first.
@@ -191,6 +191,13 @@ impl Client {
         let connection = Connection::new(UnixStream::connect(address).ok()?);
         let log = File::open(folder.join(LOG)).ok();
         Some(Self { connection, folder: folder.to_owned(), log })
+    }
+
+    /// Connects to the supervisor in a folder, if one is there and answers: the socket of one that is just being killed
+    /// takes connections longer than its servers live.
+    fn reach(folder: &Path) -> Option<Self> {
+        let mut client = Self::connect(folder)?;
+        client.ask(&Request::Greet).is_ok().then_some(client)
     }
 
     /// Where the supervisor is; another process may connect to it there.

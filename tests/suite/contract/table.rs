@@ -90,5 +90,5 @@ pub(super) const TABLE: &[Row] = &[
     row("configured::demands_a_credentials_", Passed,         Passed,         CONFIGURES),
     row("nats::",                             Passed,         Passed,         STOPS),
     row("etcd::",                             Passed,         Passed,         STOPS),
-    row("blame::",                            NOT_THE_SERVER, NOT_THE_SERVER, STOPS),
+    row("blame::the_case_that_",               NOT_THE_SERVER, NOT_THE_SERVER, STOPS),
 ];

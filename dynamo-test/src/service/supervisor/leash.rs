@@ -10,9 +10,17 @@ use std::process::{Child, Command};
 use std::sync::OnceLock;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
+#[cfg(target_os = "linux")]
+use std::time::Duration;
 
 /// The variable that a server, and all that it starts, inherits: the folder of the supervisor that it belongs to.
 const MARK: &str = "DYNAMO_TEST_SERVER_OF";
+
+/// How often what is left of a supervisor's servers is looked for, and how long after it was killed.
+#[cfg(target_os = "linux")]
+const ROUNDS: u32 = 100;
+#[cfg(target_os = "linux")]
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A command to start, and who waits for what comes of it.
 type Order = (Command, Sender<io::Result<Child>>);
@@ -60,8 +68,13 @@ pub(super) fn kill_all_of(supervisor: &Path) {
         use std::os::unix::ffi::OsStrExt;
 
         let mark = [MARK.as_bytes(), b"=", supervisor.as_os_str().as_bytes()].concat();
-        // What one of them started meanwhile is found the next time.
-        while kill_each(&mark) {}
+        // What one of them started meanwhile is found the next time, and so is what takes its time to end.
+        for _ in 0..ROUNDS {
+            if !kill_each(&mark) {
+                break;
+            }
+            thread::sleep(PAUSE);
+        }
     }
     #[cfg(not(target_os = "linux"))]
     let _ = supervisor;
@@ -80,5 +93,5 @@ fn kill_each(mark: &[u8]) -> bool {
         let pid = entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw)?;
         is_marked.then_some(pid)
     });
-    marked.fold(false, |any, pid| kill_process(pid, Signal::KILL).is_ok() || any)
+    marked.filter(|pid| kill_process(*pid, Signal::KILL).is_ok()).count() > 0
 }
