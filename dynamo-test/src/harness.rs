@@ -17,7 +17,9 @@ use libtest_mimic::{Arguments, FormatSetting};
 use crate::args::{Format, Options, OtherRunner, Shuffle};
 use crate::case::{Case, Registry, policy};
 use crate::config::Config;
-use crate::exec::{self, Board, Deadlines, Place, Runner, RunnerOptions, WorkerCommand};
+use crate::exec::{
+    self, Began, Board, Deadlines, Place, Round, Runner, RunnerOptions, WorkerCommand,
+};
 use crate::fixture::Notes;
 use crate::marker::Lifecycle;
 use crate::marker::vocabulary::Vocabulary;
@@ -208,7 +210,7 @@ fn execute(
         let is_captured = matches!(&place, Place::Workers(command) if command.capture);
         Telling::of_this_process(options.print_format() == FormatSetting::Pretty, is_captured)
     };
-    let runner = Runner::new(RunnerOptions {
+    let runner = Arc::new(Runner::new(RunnerOptions {
         slots,
         place,
         isolate: options.isolate,
@@ -229,10 +231,10 @@ fn execute(
         gpu_cases: crowd.awaited,
         durations: durations_file(target),
         notes: notes(&record),
-    });
-    runner.prepare(plan.running().map(|planned| &planned.case));
+    }));
+    runner.prepare(plan.running().map(|planned| &*planned.case));
     runner.durations().longest_first(&mut plan.cases, |planned| {
-        (planned.decision == Decision::Run).then_some(&planned.case)
+        (planned.decision == Decision::Run).then_some(&*planned.case)
     });
     Order { shuffle, first }.arrange(&mut plan.cases);
     let run = Arc::new(Run {
@@ -247,6 +249,18 @@ fn execute(
         standards: (!alone).then(|| Standards::new(config, selection.lifecycle())),
     });
     let running = plan.running().count();
+    // Cases that are repeated, or that others may keep from running, begin one at a time.
+    if options.course.repeat().is_none() && options.course.max_fail().is_none() {
+        let told = {
+            let record = Arc::clone(&run.record);
+            move |began: &[Began]| {
+                let started = |(case, pid): &Began| Event::Started { case, pid: *pid };
+                record.write_all(&began.iter().map(started).collect::<Vec<_>>());
+            }
+        };
+        let cases = plan.running().map(|planned| &planned.case);
+        run.runner.stream(cases, Round::of(seed, 1), slots, told);
+    }
     let trials = plan.cases.into_iter().map(|planned| run.trial(planned)).collect();
     let arguments = Arguments {
         skip: vec![DESELECTED.into()],

@@ -2,6 +2,7 @@
 //! started through them.
 
 use std::process::Child;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,8 +10,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 static GROUPS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
-/// How long the run was suspended in all.
-static SUSPENDED: Mutex<Duration> = Mutex::new(Duration::ZERO);
+/// How long the run was suspended in all, in nanoseconds.
+static SUSPENDED: AtomicU64 = AtomicU64::new(0);
 
 /// That a group is part of the run; until it is dropped, which must be before its leader is waited for: then the
 /// number may mean somebody else.
@@ -52,7 +53,8 @@ pub(crate) fn cases() -> Vec<u32> {
 
 /// Notes that the run stood still for a while.
 pub(crate) fn was_suspended(span: Duration) {
-    *SUSPENDED.lock().unwrap_or_else(PoisonError::into_inner) += span;
+    let span = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+    SUSPENDED.fetch_add(span, Ordering::AcqRel);
 }
 
 /// A clock that stands still while the run does: time since some moment.
@@ -74,7 +76,7 @@ impl Stopwatch {
 
 /// How long the run was suspended so far.
 pub(crate) fn suspended() -> Duration {
-    *SUSPENDED.lock().unwrap_or_else(PoisonError::into_inner)
+    Duration::from_nanos(SUSPENDED.load(Ordering::Acquire))
 }
 
 fn groups() -> MutexGuard<'static, Vec<Pid>> {

@@ -1,5 +1,6 @@
 //! The cases of a run: executed, recorded, and told to libtest-mimic.
 
+use std::iter;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,7 @@ pub(crate) const DESELECTED: &str = "not selected";
 /// What the runners of the cases share.
 pub(crate) struct Run {
     pub(crate) target: Target,
-    pub(crate) runner: Runner,
+    pub(crate) runner: Arc<Runner>,
     pub(crate) record: Arc<Record>,
     pub(crate) seed: u64,
     pub(crate) strict: bool,
@@ -59,7 +60,7 @@ impl Run {
             }
             Decision::Skipped(reason) | Decision::Lacking(reason) => ignored(Some(reason)),
             Decision::Run => {
-                let (run, case) = (Arc::clone(self), Arc::new(case));
+                let run = Arc::clone(self);
                 let number = self.repetition.as_ref().map(|all| all.add(Arc::clone(&case)));
                 Trial::ignorable_test(name, move || run.case(&case, number))
             }
@@ -67,7 +68,7 @@ impl Run {
     }
 
     /// Runs a case, as often as it is to run, and says to libtest-mimic what became of it.
-    fn case(&self, case: &Case, number: Option<usize>) -> Result<Completion, Failed> {
+    fn case(&self, case: &Arc<Case>, number: Option<usize>) -> Result<Completion, Failed> {
         let (Some(repetition), Some(number)) = (&self.repetition, number) else {
             let (_, said) = self.attempt(case, Round::of(self.seed, 1));
             if said.is_err() {
@@ -75,7 +76,7 @@ impl Run {
             }
             return said;
         };
-        let attempt = |case: &Case, round| self.attempt(case, Round::of(self.seed, round));
+        let attempt = |case: &Arc<Case>, round| self.attempt(case, Round::of(self.seed, round));
         let tally = repetition.run(number, attempt, |tally, round, (outcome, said)| {
             if tally.add(round, &outcome, said) {
                 stop::count_failure();
@@ -88,7 +89,7 @@ impl Run {
     }
 
     /// Runs a case once and says what became of it, in the record, too.
-    fn attempt(&self, case: &Case, round: Round) -> (Outcome, Result<Completion, Failed>) {
+    fn attempt(&self, case: &Arc<Case>, round: Round) -> (Outcome, Result<Completion, Failed>) {
         let name = case.name();
         let mut finished = self
             .runner
@@ -121,10 +122,15 @@ impl Run {
             rerun: rerun.as_ref(),
         };
         let text = fails.then(|| failure_text(&event));
-        self.record.write(&Event::Finished(event));
         let standards = self.standards.iter();
-        for missed in standards.flat_map(|all| all.of_case(case, outcome, finished.duration)) {
-            self.record.write(&Event::Missed(missed));
+        let missed = standards
+            .flat_map(|all| all.of_case(case, outcome, finished.duration))
+            .map(Event::Missed);
+        let events: Vec<_> = iter::once(Event::Finished(event)).chain(missed).collect();
+        if finished.is_followed {
+            self.record.write_with_next(&events);
+        } else {
+            self.record.write_all(&events);
         }
         let said = match (text, outcome) {
             (Some(text), _) => Err(Failed::from(text)),

@@ -3,10 +3,11 @@
 /// A case's own seed. It depends on the run's seed and the case's name alone, whatever else runs.
 pub(crate) fn of(run: u64, case: &str) -> u64 {
     // FNV-1a; mixed, because names that differ at their ends alone are near to each other.
-    let bytes = run.to_le_bytes().into_iter().chain(case.bytes());
-    mix(bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    }))
+    let mut hash = 0xcbf2_9ce4_8422_2325;
+    for byte in run.to_le_bytes().iter().chain(case.as_bytes()) {
+        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    mix(hash)
 }
 
 /// The number at a place in the sequence that starts with `seed`: SplitMix64.

@@ -6,7 +6,7 @@ use crate::fixture::{CaseContext, FixtureError};
 /// What became of a test function that returned: an error is already text, because it may not outlive the case.
 pub(crate) type TestResult = Result<(), String>;
 
-type BoxFuture<T> = Pin<Box<dyn Future<Output = T>>>;
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// How the harness calls a test function.
 pub enum Body {

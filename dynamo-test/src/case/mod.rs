@@ -6,8 +6,8 @@ mod early_end;
 pub(crate) mod policy;
 mod registry;
 
-pub(crate) use body::TestResult;
 pub use body::{Body, IntoTestResult, Prepared};
+pub(crate) use body::{BoxFuture, TestResult};
 pub use definition::{Definition, Quarantine, Runtime, Xfail};
 pub(crate) use early_end::EarlyEnd;
 pub(crate) use registry::Registry;

@@ -1,22 +1,23 @@
 //! One case, run in this process: fixtures, function, teardown.
 
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime as Tokio};
 
 use super::Outcome;
+use super::ending::{End, Ending, Speaker};
 use super::lineage::Lineage;
 use super::panics::{self, Ended, Panic, Watch};
-use crate::case::{Body, Case, Definition, Prepared, Runtime, TestResult};
+use crate::case::{Body, BoxFuture, Case, Definition, Prepared, Runtime, TestResult};
 use crate::fixture::{CaseContext, FixtureError, Grants, Notes, Verdict};
 
 /// A case that runs in this process.
 pub(super) struct Running {
     definition: &'static Definition,
     thread: Option<JoinHandle<()>>,
-    end: Receiver<End>,
+    ending: Arc<Ending>,
     watch: Watch,
 }
 
@@ -24,25 +25,31 @@ pub(super) struct Running {
 /// with the thread.
 pub(super) fn start(case: &Case, grants: Grants, notes: Notes) -> Result<Running, Outcome> {
     let definition = case.definition;
-    let markers = case.markers.iter().map(|marker| marker.name);
-    let context = CaseContext::new(case.name(), markers, grants, notes);
     let watch = Watch::new();
     let lineage = watch.lineage();
-    let (ended, end) = mpsc::channel();
-    if let Body::WithFixtures(_) = definition.body {
-        let ended = ended.clone();
-        context.early_end().on_giving_up(move |reason| {
-            let _ = ended.send(End::GivenUp(Outcome::failed(reason)));
-        });
-    }
+    let ending = Arc::<Ending>::default();
+    let work: Box<dyn FnOnce() -> Outcome + Send> = match definition.body {
+        Body::Sync(function) => Box::new(move || run_sync(definition, function)),
+        Body::Async(function) => Box::new(move || run_async(definition, function)),
+        Body::WithFixtures(prepare) => {
+            let markers = case.markers.iter().map(|marker| marker.name);
+            let context = CaseContext::new(case.name(), markers, grants, notes);
+            let says = Arc::clone(&ending);
+            context.early_end().on_giving_up(move |reason| {
+                says.say(End::GivenUp(Outcome::failed(reason)));
+            });
+            Box::new(move || run_with_fixtures(definition, prepare, &context, lineage))
+        }
+    };
+    let speaker = Speaker(Arc::clone(&ending));
     let thread = thread::Builder::new().name(case.name().into()).spawn(move || {
         panics::begin(lineage);
-        let outcome = run(definition, &context, lineage);
+        let outcome = work();
         // Nobody listens any more to a case that has had its time.
-        let _ = ended.send(End::Reached(outcome));
+        speaker.0.say(End::Reached(outcome));
     });
     match thread {
-        Ok(thread) => Ok(Running { definition, thread: Some(thread), end, watch }),
+        Ok(thread) => Ok(Running { definition, thread: Some(thread), ending, watch }),
         Err(error) => Err(Outcome::error(format!("no thread could be started: {error}"))),
     }
 }
@@ -50,27 +57,31 @@ pub(super) fn start(case: &Case, grants: Grants, notes: Notes) -> Result<Running
 impl Running {
     /// Waits until the case has ended.
     pub(super) fn wait(&mut self) -> Outcome {
-        let end = self.end.recv();
-        self.ended(end.ok())
+        // No other can be given up, and the end of the thread is soon to come.
+        if let Body::WithFixtures(_) = self.definition.body {
+            self.ending.wait();
+        }
+        self.ended()
     }
 
     /// Waits until the case has ended, but no longer than that.
     pub(super) fn wait_for(&mut self, time: Duration) -> Option<Outcome> {
-        match self.end.recv_timeout(time) {
-            Err(RecvTimeoutError::Timeout) => None,
-            end => Some(self.ended(end.ok())),
-        }
+        self.ending.wait_for(time).then(|| self.ended())
     }
 
-    fn ended(&mut self, end: Option<End>) -> Outcome {
-        let outcome = match end {
-            Some(End::Reached(outcome)) => outcome,
-            Some(End::GivenUp(outcome)) => return outcome,
-            None => Outcome::error("the harness itself panicked: please report this"),
-        };
+    fn ended(&mut self) -> Outcome {
+        let end = self.ending.take();
+        if let Some(End::GivenUp(outcome)) = end {
+            return outcome;
+        }
         // Its thread-locals are dropped with it, which belongs to the case. They may panic, which it survives.
         let _ = self.thread.take().map(JoinHandle::join);
-        self.judge(outcome)
+        match end.or_else(|| self.ending.take()) {
+            Some(End::Reached(outcome) | End::GivenUp(outcome)) => outcome,
+            Some(End::Silent) | None => {
+                Outcome::error("the harness itself panicked: please report this")
+            }
+        }
     }
 
     /// Whether its function still runs, though the case has ended.
@@ -84,52 +95,51 @@ impl Running {
     }
 }
 
-/// What is heard of a case's thread.
-enum End {
-    Reached(Outcome),
-    /// The case is over; its function did not notice.
-    GivenUp(Outcome),
+fn run_sync(definition: &Definition, function: fn() -> TestResult) -> Outcome {
+    judge(definition, panics::catch(function))
 }
 
-fn run(definition: &Definition, context: &CaseContext, lineage: Lineage) -> Outcome {
-    let judge = |ended| panics::judge(lineage, definition, judge(definition, ended));
-    match definition.body {
-        Body::Sync(function) => judge(panics::catch(function)),
-        Body::Async(function) => match tokio(definition.runtime) {
-            Ok(tokio) => {
-                let ended = panics::catch(|| tokio.block_on(function()));
-                close(tokio, judge(ended))
-            }
-            Err(error) => error,
-        },
-        Body::WithFixtures(prepare) => match tokio(definition.runtime) {
-            Ok(tokio) => {
-                let early_end = context.early_end();
-                let prepared =
-                    panics::catch(|| tokio.block_on(early_end.unless(prepare(context.clone()))));
-                let outcome = match prepared {
-                    Ok(Some(Ok(Prepared::Sync(function)))) => {
-                        // What the function drops may belong to the runtime.
-                        let _entered = tokio.enter();
-                        judge(panics::catch(function))
-                    }
-                    Ok(Some(Ok(Prepared::Async(future)))) => {
-                        let ended = panics::catch(|| tokio.block_on(early_end.unless(future)));
-                        ended.transpose().map_or_else(|| ended_early(context), judge)
-                    }
-                    Ok(Some(Err(error))) => Outcome::error(error),
-                    Ok(None) => ended_early(context),
-                    Err(Ended::Skipped(reason)) => Outcome::Skipped { reason },
-                    Err(Ended::Panicked(panic)) => {
-                        Outcome::error(format!("a fixture {}", described(&panic)))
-                    }
-                };
-                let outcome = tear_down(&tokio, context, outcome);
-                blame_early_end(context, close(tokio, outcome))
-            }
-            Err(error) => error,
-        },
+fn run_async(definition: &Definition, function: fn() -> BoxFuture<TestResult>) -> Outcome {
+    match tokio(definition.runtime) {
+        Ok(tokio) => {
+            let ended = panics::catch(|| tokio.block_on(function()));
+            close(tokio, judge(definition, ended))
+        }
+        Err(error) => error,
     }
+}
+
+fn run_with_fixtures(
+    definition: &Definition,
+    prepare: fn(CaseContext) -> BoxFuture<Result<Prepared, FixtureError>>,
+    context: &CaseContext,
+    lineage: Lineage,
+) -> Outcome {
+    let tokio = match tokio(definition.runtime) {
+        Ok(tokio) => tokio,
+        Err(error) => return error,
+    };
+    // What tasks and threads did by now is for the fixtures to know, too.
+    let judge = |ended| panics::judge(lineage, definition, judge(definition, ended));
+    let early_end = context.early_end();
+    let prepared = panics::catch(|| tokio.block_on(early_end.unless(prepare(context.clone()))));
+    let outcome = match prepared {
+        Ok(Some(Ok(Prepared::Sync(function)))) => {
+            // What the function drops may belong to the runtime.
+            let _entered = tokio.enter();
+            judge(panics::catch(function))
+        }
+        Ok(Some(Ok(Prepared::Async(future)))) => {
+            let ended = panics::catch(|| tokio.block_on(early_end.unless(future)));
+            ended.transpose().map_or_else(|| ended_early(context), judge)
+        }
+        Ok(Some(Err(error))) => Outcome::error(error),
+        Ok(None) => ended_early(context),
+        Err(Ended::Skipped(reason)) => Outcome::Skipped { reason },
+        Err(Ended::Panicked(panic)) => Outcome::error(format!("a fixture {}", described(&panic))),
+    };
+    let outcome = tear_down(&tokio, context, outcome);
+    blame_early_end(context, close(tokio, outcome))
 }
 
 /// The outcome of a function that did not come to its end.

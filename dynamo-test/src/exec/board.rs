@@ -55,6 +55,11 @@ impl Board {
         Entry { board: Arc::clone(self), number }
     }
 
+    /// One more case has ended, so soon that it was not put on the board.
+    pub(super) fn passed_by(&self) {
+        self.cases().ended += 1;
+    }
+
     /// How many cases have ended.
     pub(crate) fn ended(&self) -> usize {
         self.cases().ended

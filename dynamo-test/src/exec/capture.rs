@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Stdio;
@@ -56,45 +57,49 @@ impl Capture {
         Ok(self.file.try_clone()?.into())
     }
 
-    /// Takes what was printed since the last call. Where only the end is returned and `whole` names a file, all of
-    /// it goes there.
-    pub(super) fn take(&self, whole: Option<&Path>) -> io::Result<Output> {
-        let length = self.file.metadata()?.len();
+    /// How much was printed.
+    pub(super) fn length(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    /// What was printed in this range. Where only the end is returned and `whole` names a file, all of it goes there.
+    pub(super) fn read(&self, range: Range<u64>, whole: Option<&Path>) -> io::Result<Output> {
+        let Range { start, end } = range;
+        let length = end.saturating_sub(start);
         if length == 0 {
             return Ok(Output::default());
         }
         let omitted = length.saturating_sub(SHOWN);
         let mut bytes = vec![0; (length - omitted) as usize];
-        self.file.read_exact_at(&mut bytes, omitted)?;
+        // A test may have cut it short.
+        let read = self.file.read_at(&mut bytes, start + omitted)?;
+        bytes.truncate(read);
         if let (Some(path), true) = (whole, omitted > 0) {
             // Its end is more than nothing.
-            if let Err(error) = copy(&self.file, length, path) {
+            if let Err(error) = copy(&self.file, start..end, path) {
                 eprintln!("dynamo-test: {} cannot be written: {error}", path.display());
             }
         }
-        self.file.set_len(0)?;
         let text = secrets::mask(&String::from_utf8_lossy(&bytes)).into_owned();
         Ok(Output { text, omitted })
     }
 
-    /// Forgets what was printed since the last call.
-    pub(super) fn discard(&self) -> io::Result<()> {
-        if self.file.metadata()?.len() > 0 {
-            self.file.set_len(0)?;
-        }
-        Ok(())
+    /// Forgets all that was printed.
+    pub(super) fn empty(&self) -> io::Result<()> {
+        self.file.set_len(0)
     }
 }
 
-fn copy(from: &File, length: u64, path: &Path) -> io::Result<()> {
+fn copy(from: &File, range: Range<u64>, path: &Path) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
     let mut to = Masked::new(File::create(path)?);
     let mut buffer = vec![0; SHOWN as usize];
-    let mut position = 0;
-    while position < length {
-        let read = from.read_at(&mut buffer, position)?;
+    let Range { start: mut position, end } = range;
+    while position < end {
+        let most = buffer.len().min((end - position) as usize);
+        let read = from.read_at(&mut buffer[..most], position)?;
         if read == 0 {
             break;
         }

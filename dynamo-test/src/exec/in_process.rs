@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::attempt::{self, Running};
 use super::exit_guard::{self, Beside};
-use super::runner::Attempt;
+use super::finished::Attempt;
 use super::standard_streams::StandardStreams;
 use super::traces::{self, Before};
 use super::{Outcome, environment, stacks};
@@ -60,7 +60,7 @@ impl Controller {
         let started = Instant::now();
         let mut running = match attempt::start(case, grants, notes) {
             Ok(running) => running,
-            Err(outcome) => return Attempt { outcome, ..Attempt::error("") },
+            Err(outcome) => return Attempt::of(outcome),
         };
         let end = wait(&mut running, timeout);
         let duration = started.elapsed();
@@ -79,7 +79,7 @@ impl Controller {
         if let Some(streams) = &self.streams {
             streams.put_back();
         }
-        Attempt { outcome, output: None, duration, traces }
+        Attempt { duration, traces, ..Attempt::of(outcome) }
     }
 }
 
@@ -94,10 +94,11 @@ pub(super) fn run_beside_others(
     let started = Instant::now();
     let outcome =
         attempt::start(case, grants, notes).map(|mut running| match wait(&mut running, timeout) {
-            End::Own(outcome) | End::Lost(outcome) => outcome,
+            End::Own(outcome) => running.judge(outcome),
+            End::Lost(outcome) => outcome,
         });
     let outcome = outcome.unwrap_or_else(|error| error);
-    Attempt { outcome, output: None, duration: started.elapsed(), traces: Vec::new() }
+    Attempt { duration: started.elapsed(), ..Attempt::of(outcome) }
 }
 
 /// How the wait for a case ended.

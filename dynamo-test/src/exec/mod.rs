@@ -5,30 +5,39 @@ mod board;
 mod brood;
 mod capture;
 mod deadlines;
+mod ending;
 mod environment;
 mod exit_guard;
+mod finished;
 mod gpu_use;
 #[cfg_attr(not(all(feature = "gpu", target_os = "linux")), path = "no_gpus.rs")]
 mod gpus;
+mod hand_out;
 mod in_process;
 mod janitor;
 #[cfg(all(feature = "gpu", target_os = "linux"))]
 mod leasing;
 mod lineage;
+mod options;
 mod outcome;
 mod panics;
 mod round;
 mod runner;
 mod serial;
+mod servers;
+mod single;
 mod slots;
 mod stacks;
 mod standard_streams;
+mod stream;
 mod traces;
 #[cfg(all(feature = "gpu", target_os = "linux"))]
 mod turns;
+mod variables;
 mod waits;
 mod wire;
 mod worker;
+mod worker_process;
 mod workers;
 
 pub(crate) use board::{Board, Stage, UnderWay};
@@ -39,9 +48,11 @@ pub(crate) use gpu_use::GpuUse;
 pub(crate) use in_process::is_debugged;
 #[cfg(all(feature = "gpu", target_os = "linux"))]
 pub use leasing::Leasing;
+pub(crate) use options::{Place, RunnerOptions};
 pub(crate) use outcome::Outcome;
 pub use panics::skip;
 pub(crate) use round::Round;
-pub(crate) use runner::{Place, Runner, RunnerOptions};
+pub(crate) use runner::Runner;
+pub(crate) use stream::Began;
 pub(crate) use worker::{WORKER_ARGUMENT, serve, serve_one};
 pub(crate) use workers::WorkerCommand;

@@ -1,70 +1,37 @@
 //! What a case needs is leased, the case runs, and what befell it is judged.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::mem;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
+
+use serde_json::Value;
 
 use super::board::{Board, Entry};
+use super::deadlines::Deadline;
+use super::finished::{Attempt, Finished};
 use super::gpus::{Gpus, InUse};
 use super::in_process::{self, Controller};
 use super::janitor::Janitor;
+use super::options::{Place, RunnerOptions};
 use super::serial::{self, Groups};
+use super::servers::Servers;
+use super::single::{Progress, Single};
 use super::slots::{Slot, Slots};
+use super::stream::{Began, Stream, Taken};
 use super::waits::Wait;
 use super::wire::Assignment;
-use super::workers::{Observer, Request, WorkerCommand, Workers};
-use super::{Deadlines, GpuUse, Outcome, Output, Round, environment};
+use super::workers::{Request, Workers, whole_output};
+use super::{Deadlines, GpuUse, Outcome, Round, environment};
 use crate::case::Case;
-use crate::fixture::{Grants, Need, Notes, ServiceGrant};
-use crate::gpu::GpuOptions;
+use crate::fixture::{Grants, Notes};
 use crate::process::FoundLog;
 use crate::schedule::Durations;
 use crate::secrets;
 use crate::seed;
-use crate::service::{Lease, ServiceError, ServiceOptions, Services, Want};
+use crate::service::{Services, Want};
 use crate::stop;
-
-/// How a run executes its cases.
-pub(crate) struct RunnerOptions {
-    /// How many cases run at once.
-    pub(crate) slots: usize,
-    pub(crate) place: Place,
-    /// Whether every case gets a process of its own.
-    pub(crate) isolate: bool,
-    /// How long the cases may take.
-    pub(crate) deadlines: Deadlines,
-    /// Where the lock files of serial groups are.
-    pub(crate) serial: PathBuf,
-    /// Where the run's temporary folders go.
-    pub(crate) temp: PathBuf,
-    pub(crate) services: ServiceOptions,
-    /// Where the whole output of a failed case goes if it is too long to show.
-    pub(crate) outputs: PathBuf,
-    /// What the run is of, as others that wait for what it holds are told.
-    pub(crate) name: String,
-    /// Where it is written what the cases are doing.
-    pub(crate) board: Arc<Board>,
-    pub(crate) gpus: GpuOptions,
-    /// How many cases with GPUs come at once, at the beginning.
-    pub(crate) gpu_cases: usize,
-    /// The file that keeps how long the cases took.
-    pub(crate) durations: PathBuf,
-    /// Where the cases' notes go.
-    pub(crate) notes: Notes,
-}
-
-/// Where cases run.
-pub(crate) enum Place {
-    /// In this process, which runs nothing else: the only case.
-    Alone,
-    /// In this process, one after the other; those that need a process of their own, in workers.
-    InTurn(WorkerCommand),
-    /// In this process, beside others.
-    Thread,
-    /// In worker processes.
-    Workers(WorkerCommand),
-}
 
 /// Executes the cases of a run.
 pub(crate) struct Runner {
@@ -81,6 +48,8 @@ pub(crate) struct Runner {
     temp: PathBuf,
     outputs: PathBuf,
     notes: Notes,
+    /// Once it was begun.
+    stream: OnceLock<Stream>,
 }
 
 /// [`Place`], set up.
@@ -91,87 +60,11 @@ enum Executor {
     Workers(Workers),
 }
 
-/// What one execution of a case came to.
-pub(super) struct Attempt {
-    pub(super) outcome: Outcome,
-    pub(super) output: Option<Output>,
-    pub(super) duration: Duration,
-    /// What it left in its process.
-    pub(super) traces: Vec<String>,
-}
-
-impl Attempt {
-    pub(super) fn error(message: impl ToString) -> Self {
-        Self {
-            outcome: Outcome::error(message),
-            output: None,
-            duration: Duration::ZERO,
-            traces: Vec::new(),
-        }
-    }
-}
-
-/// A case that has run, with all a report may tell of it.
-pub(crate) struct Finished {
-    pub(crate) outcome: Outcome,
-    /// What it printed, where that was captured.
-    pub(crate) output: Option<Output>,
-    /// Where all of its output is, if there is more than `output` holds.
-    pub(crate) whole_output: Option<PathBuf>,
-    pub(crate) duration: Duration,
-    pub(crate) seed: u64,
-    /// What it left in its process, in words.
-    pub(crate) traces: Vec<String>,
-    /// The temporary folder that it left for inspection.
-    pub(crate) kept: Option<PathBuf>,
-    /// The logs of the processes that it started, if they are of interest.
-    pub(crate) logs: Vec<FoundLog>,
-    /// What it did with the GPUs it asked for.
-    pub(crate) gpus: Option<GpuUse>,
-}
-
-impl Finished {
-    /// Fails a case that passed where others would only be warned.
-    pub(crate) fn judge_strictly(&mut self) {
-        if !self.outcome.passed() {
-            return;
-        }
-        if let Some(overdrawn) = self.gpus.as_ref().and_then(GpuUse::overdrawn) {
-            self.outcome = Outcome::failed(format!("--strict: {overdrawn}"));
-        } else if !self.traces.is_empty() {
-            self.outcome = Outcome::failed(format!("--strict: it {}", self.traces.join("; ")));
-        }
-    }
-}
-
 /// What a case may run with: a slot, and its turn in its serial group if it is in one.
 enum Admitted {
     /// Both are among it.
     WithGpus(InUse),
     Without(Slot, Option<serial::Turn>),
-}
-
-/// Passes on what happens while a case runs.
-struct Progress<F> {
-    started: Option<F>,
-    gpus: Option<InUse>,
-}
-
-impl<F: FnOnce(u32)> Observer for Progress<F> {
-    fn started(&mut self, pid: u32) {
-        if let Some(started) = self.started.take() {
-            started(pid);
-        }
-        if let Some(gpus) = &mut self.gpus {
-            gpus.started(pid);
-        }
-    }
-
-    fn answered(&mut self) {
-        if let Some(gpus) = &mut self.gpus {
-            gpus.answered();
-        }
-    }
 }
 
 impl Runner {
@@ -217,6 +110,7 @@ impl Runner {
             temp,
             outputs,
             notes,
+            stream: OnceLock::new(),
         }
     }
 
@@ -251,36 +145,58 @@ impl Runner {
         let _ = thread::Builder::new().name("services".into()).spawn(prepare);
     }
 
+    /// Begins to run those of these cases that any worker may run, ahead of the calls of [`run`](Self::run) that ask
+    /// for them; `told` is told of cases that run, and of their processes.
+    pub(crate) fn stream<'a>(
+        self: &Arc<Self>,
+        cases: impl Iterator<Item = &'a Arc<Case>>,
+        round: Round,
+        threads: usize,
+        told: impl Fn(&[Began]) + Clone + Send + 'static,
+    ) {
+        let shares =
+            |case: &Arc<Case>| case.definition.serial.is_none() && !case.needs_own_environment();
+        let (cases, others): (Vec<_>, Vec<_>) = cases.cloned().partition(shares);
+        let is_for_workers = matches!(&self.executor, Executor::Workers(_)) && !self.isolate;
+        // One at a time, all run in the order that was asked for.
+        let keeps_order = threads > 1 || others.is_empty();
+        if is_for_workers && keeps_order && !cases.is_empty() {
+            self.stream.get_or_init(|| Stream::start(self, cases, round, threads, told));
+        }
+    }
+
     /// Waits until the case may run, then runs it. `started` is told the process that it runs in.
-    pub(crate) fn run(&self, case: &Case, round: Round, started: impl FnOnce(u32)) -> Finished {
+    pub(crate) fn run(
+        &self,
+        case: &Arc<Case>,
+        round: Round,
+        started: impl FnOnce(u32),
+    ) -> Finished {
+        let streamed = self.stream.get().and_then(|stream| stream.take(case.index));
+        match streamed {
+            Some(Taken { attempt, is_followed }) => {
+                Finished { is_followed, ..self.finish(case, round, attempt, None) }
+            }
+            None => self.run_by_itself(case, round, started),
+        }
+    }
+
+    fn run_by_itself(&self, case: &Arc<Case>, round: Round, started: impl FnOnce(u32)) -> Finished {
         let entry = self.board.enter(case.name());
         let admitted = self.admit(case, &entry);
-        let seed = seed::of(round.seed, case.name());
-        let temp = self.temp.join(format!("{}{}", case.index, round.suffix()));
-        // Longer names are no names of files.
-        let name: String = case.name().replace("::", "-").chars().take(100).collect();
-        let whole_output =
-            self.outputs.join(format!("{}-{name}{}.log", case.index, round.suffix()));
-        if case.needs.uses_temp_dir() {
-            self.janitor.watch(&self.temp);
-        }
         let mut progress = Progress { started: Some(started), gpus: None };
         let mut without_gpus = None;
         let attempt = match (stop::reason(), admitted) {
-            (Some(stop), _) => Attempt { outcome: Outcome::not_begun(stop), ..Attempt::error("") },
+            (Some(stop), _) => Attempt::of(Outcome::not_begun(stop)),
             (None, Err(error)) => Attempt::error(error),
             (None, Ok(admitted)) => {
                 match admitted {
                     Admitted::WithGpus(in_use) => progress.gpus = Some(in_use),
                     Admitted::Without(slot, group) => without_gpus = Some((slot, group)),
                 }
-                let grants = Grants { seed, temp: temp.clone(), ..Grants::default() };
-                self.provide(case, &entry, grants, &whole_output, &mut progress)
+                self.provide(case, &entry, round, &mut progress)
             }
         };
-        if attempt.outcome.passed() {
-            self.durations.note(case, attempt.duration);
-        }
         let gpus = progress.gpus.as_ref().map(InUse::report);
         match progress.gpus {
             Some(in_use) => {
@@ -296,12 +212,26 @@ impl Runner {
                 }
             }
         }
+        self.finish(case, round, attempt, gpus)
+    }
+
+    /// Judges what befell a case, and keeps or removes what it left.
+    fn finish(
+        &self,
+        case: &Case,
+        round: Round,
+        attempt: Attempt,
+        gpus: Option<GpuUse>,
+    ) -> Finished {
+        if attempt.outcome.passed() {
+            self.durations.note(case, attempt.duration);
+        }
         let mut outcome = attempt.outcome.expected_by(case.definition, today);
         if let Some(text) = outcome.text_mut() {
             secrets::mask_in(text);
         }
-        let left = (case.needs.uses_temp_dir() && temp.exists()).then_some(temp);
-        let kept = left.filter(|folder| {
+        let temp = case.needs.uses_temp_dir().then(|| self.temp_of(case, round));
+        let kept = temp.filter(|temp| temp.exists()).filter(|folder| {
             let is_of_interest = outcome.is_a_failure();
             if is_of_interest {
                 self.janitor.keep(folder);
@@ -312,17 +242,24 @@ impl Runner {
             is_of_interest
         });
         let is_cut = attempt.output.as_ref().is_some_and(|output| output.omitted > 0);
+        let whole_output = is_cut.then(|| whole_output(&self.outputs, case, round));
         Finished {
             outcome,
             output: attempt.output,
-            whole_output: is_cut.then_some(whole_output).filter(|path| path.exists()),
+            whole_output: whole_output.filter(|path| path.exists()),
             duration: attempt.duration,
-            seed,
+            seed: seed::of(round.seed, case.name()),
             traces: attempt.traces,
             logs: kept.as_deref().map(FoundLog::all_in).unwrap_or_default(),
             kept,
             gpus,
+            is_followed: false,
         }
+    }
+
+    /// Where the case's temporary folders go.
+    fn temp_of(&self, case: &Case, round: Round) -> PathBuf {
+        self.temp.join(format!("{}{}", case.index, round.suffix()))
     }
 
     /// Waits for a slot, for the turn in the case's serial group, and for the GPUs that it needs: one that waits for
@@ -343,38 +280,92 @@ impl Runner {
     /// Leases the services, then runs the case.
     fn provide(
         &self,
-        case: &Case,
+        case: &Arc<Case>,
         entry: &Entry,
-        mut grants: Grants,
-        whole_output: &Path,
+        round: Round,
         progress: &mut Progress<impl FnOnce(u32)>,
     ) -> Attempt {
-        grants.gpus = progress.gpus.as_ref().map(InUse::grants).unwrap_or_default();
         if !case.needs.services().is_empty() {
             entry.waits_for(Wait::Server);
         }
-        let leased = self.lease(case);
+        let servers = Servers::lease(&self.services, case);
         // It may have been waited for in vain, or too long.
         if let Some(stop) = stop::reason() {
-            return Attempt { outcome: Outcome::not_begun(stop), ..Attempt::error("") };
+            return Attempt::of(Outcome::not_begun(stop));
         }
-        match leased {
-            Ok((leases, services)) => {
-                grants.services = services;
+        match servers {
+            Ok(mut servers) => {
+                let gpus = progress.gpus.as_ref().map(InUse::grants).unwrap_or_default();
+                let services = mem::take(&mut servers.grants);
+                let grants = Grants { services, gpus, ..self.grants(case, round) };
                 entry.runs();
                 let deadline = self.deadlines.of(case);
-                let mut attempt =
-                    self.attempt(case, grants, deadline.within, whole_output, progress);
+                let mut attempt = self.attempt(case, round, grants, deadline, progress);
                 deadline.explain(&mut attempt.outcome);
-                blame_services(&leases, &mut attempt.outcome);
+                servers.take_the_blame(&mut attempt.outcome);
                 attempt
             }
             Err(error) => Attempt::error(error),
         }
     }
 
+    /// What every case is given.
+    pub(super) fn grants(&self, case: &Case, round: Round) -> Grants {
+        if case.needs.uses_temp_dir() {
+            self.janitor.watch(&self.temp);
+        }
+        let seed = seed::of(round.seed, case.name());
+        Grants { seed, temp: self.temp_of(case, round), ..Grants::default() }
+    }
+
+    /// What a worker is asked for.
+    pub(super) fn request(
+        &self,
+        case: Arc<Case>,
+        round: Round,
+        grants: Grants,
+        deadline: Deadline,
+    ) -> Request {
+        let path = case.definition.path.into();
+        let assignment = Assignment { index: case.index, path, grants };
+        Request { case, assignment, round, deadline }
+    }
+
+    /// How long a case may take that begins now.
+    pub(super) fn deadline(&self, case: &Case) -> Deadline {
+        self.deadlines.of(case)
+    }
+
+    /// The workers, if cases run in such.
+    pub(super) fn workers(&self) -> Option<&Workers> {
+        match &self.executor {
+            Executor::Workers(workers) => Some(workers),
+            Executor::Alone(_) | Executor::InTurn(..) | Executor::Thread => None,
+        }
+    }
+
+    pub(super) fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
+    /// Says that a slot was given back.
+    pub(super) fn slot_is_free(&self) {
+        self.gpus.slot_is_free();
+    }
+
+    pub(super) fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
+    pub(super) fn note(&self, case: &Case, note: Value) {
+        self.notes.write(case.name(), note);
+    }
+
     /// Ends the idle workers and servers, and removes what the run no longer needs.
     pub(crate) fn end(&self) {
+        if let Some(stream) = self.stream.get() {
+            stream.end();
+        }
         if let Executor::Workers(workers) | Executor::InTurn(_, workers) = &self.executor {
             workers.end();
         }
@@ -385,94 +376,46 @@ impl Runner {
         let _ = std::fs::remove_dir(&self.temp);
     }
 
-    /// Leases the services that the case needs; those it can do without may be missing.
-    fn lease(&self, case: &Case) -> Result<(Vec<Lease>, Vec<ServiceGrant>), ServiceError> {
-        let mut leases = Vec::new();
-        let mut grants = Vec::new();
-        for (want, need) in case.needs.services() {
-            let (granted, environment) = match (self.services.lease(*want), need) {
-                (Ok(lease), _) => {
-                    let told = (Ok(lease.granted()), lease.environment());
-                    leases.push(lease);
-                    told
-                }
-                (Err(error), Need::Optional) => (Err(error.to_string()), Vec::new()),
-                (Err(error), Need::Required) => return Err(error),
-            };
-            grants.push(ServiceGrant { key: want.key(), environment, granted });
-        }
-        Ok((leases, grants))
-    }
-
     fn attempt(
         &self,
-        case: &Case,
+        case: &Arc<Case>,
+        round: Round,
         grants: Grants,
-        timeout: Option<Duration>,
-        whole_output: &Path,
-        observer: &mut impl Observer,
+        deadline: Deadline,
+        progress: &mut Progress<impl FnOnce(u32)>,
     ) -> Attempt {
-        let notes = self.notes.clone();
+        let here = |controller: &Controller, progress: &mut Progress<_>, grants| {
+            progress.started(std::process::id());
+            let attempt = controller.run(case, grants, self.notes.clone(), deadline.within);
+            progress.answered();
+            attempt
+        };
         let workers = match &self.executor {
             Executor::Workers(workers) => workers,
             Executor::InTurn(controller, workers) => {
                 let needs_own = self.isolate || case.needs_own_environment();
                 if !needs_own && controller.is_free() {
-                    return in_controller(controller, case, grants, notes, timeout, observer);
+                    return here(controller, progress, grants);
                 }
                 workers
             }
-            Executor::Alone(controller) => {
-                return in_controller(controller, case, grants, notes, timeout, observer);
+            Executor::Alone(controller) => return here(controller, progress, grants),
+            Executor::Thread => {
+                return in_process::run_beside_others(
+                    case,
+                    grants,
+                    self.notes.clone(),
+                    deadline.within,
+                );
             }
-            Executor::Thread => return in_process::run_beside_others(case, grants, notes, timeout),
         };
         let environment = environment::of(case.definition, &grants);
-        let path = case.definition.path.to_owned();
-        let assignment = Assignment { index: case.index, path, grants };
-        let request = Request {
-            case: case.name(),
-            assignment: &assignment,
-            environment,
-            // What it left on its GPUs goes with its process.
-            fresh: self.isolate || case.definition.isolated || case.definition.gpus > 0,
-            timeout,
-            whole_output,
-            notes: &notes,
-        };
-        workers.run(request, observer)
-    }
-}
-
-fn in_controller(
-    controller: &Controller,
-    case: &Case,
-    grants: Grants,
-    notes: Notes,
-    timeout: Option<Duration>,
-    observer: &mut impl Observer,
-) -> Attempt {
-    observer.started(std::process::id());
-    let attempt = controller.run(case, grants, notes, timeout);
-    observer.answered();
-    attempt
-}
-
-/// A case that failed while its server died failed because of the server.
-fn blame_services(leases: &[Lease], outcome: &mut Outcome) {
-    if !outcome.fails_the_run() {
-        return;
-    }
-    let faults: Vec<String> =
-        leases.iter().filter_map(Lease::fault).map(|fault| fault.to_string()).collect();
-    if !faults.is_empty() {
-        let message = format!(
-            "{}
-the case then {}",
-            faults.join("\n"),
-            outcome.headline()
-        );
-        *outcome = Outcome::Error { message };
+        // What it left on its GPUs goes with its process.
+        let fresh = self.isolate || case.definition.isolated || case.definition.gpus > 0;
+        let request = self.request(Arc::clone(case), round, grants, deadline);
+        let mut single = Single::new(request, progress, &self.notes);
+        workers.run(&environment, fresh, &mut single);
+        single.attempt()
     }
 }
 

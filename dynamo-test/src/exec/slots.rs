@@ -11,6 +11,9 @@ struct Shared {
 
 struct Count {
     free: usize,
+    /// Who waits for one, in the order in which they came: the number of the next to come, and of the first.
+    next: u64,
+    first: u64,
     /// How many of those that are free, or become so, are not for [`Slots::acquire`].
     kept: usize,
 }
@@ -20,16 +23,30 @@ pub(super) struct Slot(Arc<Shared>);
 
 impl Slots {
     pub(super) fn new(count: usize) -> Self {
-        let count = Mutex::new(Count { free: count, kept: 0 });
+        let count = Mutex::new(Count { free: count, next: 0, first: 0, kept: 0 });
         Self(Arc::new(Shared { count, changed: Condvar::new() }))
     }
 
-    /// Waits for a free slot.
+    /// Waits for a free slot; who came first has the first.
     pub(super) fn acquire(&self) -> Slot {
-        let count = self.0.count();
-        let waited = self.0.changed.wait_while(count, |count| count.free <= count.kept);
-        waited.unwrap_or_else(PoisonError::into_inner).free -= 1;
+        let mut count = self.0.count();
+        let number = count.next;
+        count.next += 1;
+        let is_not_yet = |count: &mut Count| count.free <= count.kept || count.first != number;
+        let waited = self.0.changed.wait_while(count, is_not_yet);
+        let mut count = waited.unwrap_or_else(PoisonError::into_inner);
+        count.first += 1;
+        count.free -= 1;
+        drop(count);
+        // The next may have one at once.
+        self.0.changed.notify_all();
         Slot(Arc::clone(&self.0))
+    }
+
+    /// Whether somebody waits for one of those in use.
+    pub(super) fn are_wanted(&self) -> bool {
+        let count = self.0.count();
+        count.next > count.first || count.kept > count.free
     }
 
     /// Up to so many free slots, without waiting; those that are kept among them.
@@ -58,6 +75,6 @@ impl Shared {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.0.count().free += 1;
-        self.0.changed.notify_one();
+        self.0.changed.notify_all();
     }
 }

@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use rustix::fs::Mode;
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, umask, waitid};
+
+use super::variables::Places;
 
 /// How long what was ended may take to be gone: a thread that was joined, a child that was killed on drop.
 const GONE_WITHIN: Duration = Duration::from_millis(100);
@@ -15,9 +18,13 @@ const GONE_WITHIN: Duration = Duration::from_millis(100);
 /// The state of a worker before its cases. One that bears traces of a case gets no other, so it stays the same.
 pub(super) struct Before {
     environment: Vec<(OsString, OsString)>,
+    /// Where the variables lie in memory.
+    places: Option<Places>,
     folder: Option<PathBuf>,
     umask: u32,
-    threads: Option<u64>,
+    threads: Threads,
+    /// How many there are; none where the system does not tell.
+    count: Option<u64>,
     /// The child processes of a process that has some of its own; a worker has none.
     own_children: Option<Vec<u32>>,
 }
@@ -25,11 +32,14 @@ pub(super) struct Before {
 impl Before {
     /// The state now, of a worker whose threads are all there.
     pub(super) fn observe() -> Self {
+        let threads = Threads::of_this_process();
         Self {
             environment: std::env::vars_os().collect(),
+            places: Places::now(),
             folder: std::env::current_dir().ok(),
             umask: current_umask(),
-            threads: thread_count(),
+            count: threads.count(),
+            threads,
             own_children: None,
         }
     }
@@ -41,8 +51,16 @@ impl Before {
 
     /// Names what differs now, and ends the child processes that are still there.
     pub(super) fn traces(&self) -> Vec<String> {
+        let children = match &self.own_children {
+            None => end_children(),
+            Some(own) => end_those_that(|child| !own.contains(child)),
+        };
+        let threads_left = self.threads_left();
         let mut traces = Vec::new();
-        if !std::env::vars_os().eq(self.environment.iter().cloned()) {
+        // Only where no thread of the case is left does nobody change the environment meanwhile.
+        let places = if threads_left.is_none() { Places::now() } else { None };
+        let is_as_before = places.is_some() && places == self.places;
+        if !is_as_before && !std::env::vars_os().eq(self.environment.iter().cloned()) {
             let names = self.changed_variables().join(OsStr::new(", "));
             traces.push(format!("changed the environment: {}", names.display()));
         }
@@ -55,13 +73,9 @@ impl Before {
         if umask != self.umask {
             traces.push(format!("changed the umask to {umask:03o}"));
         }
-        let children = match &self.own_children {
-            None => end_children(),
-            Some(own) => end_those_that(|child| !own.contains(child)),
-        };
         traces.extend(named_children(&children));
         // Of the controller's it is only waited for, so that they may still panic in time.
-        if let (Some(left), None) = (self.threads_left(), &self.own_children) {
+        if let (Some(left), None) = (threads_left, &self.own_children) {
             traces.push(format!("left threads running: {left}"));
         }
         traces
@@ -101,8 +115,8 @@ impl Before {
 
     /// The names of threads that the case started and did not join.
     fn threads_left(&self) -> Option<String> {
-        let before = self.threads?;
-        let gone = wait_until(|| thread_count().is_none_or(|now| now <= before));
+        let before = self.count?;
+        let gone = wait_until(|| self.threads.count().is_none_or(|now| now <= before));
         (!gone).then(|| thread_names(before))
     }
 }
@@ -122,6 +136,9 @@ fn current_umask() -> u32 {
 
 /// Waits until something is gone; whether it was in time.
 fn wait_until(gone: impl Fn() -> bool) -> bool {
+    if gone() {
+        return true;
+    }
     let started = Instant::now();
     while !gone() {
         if started.elapsed() > GONE_WITHIN {
@@ -132,11 +149,22 @@ fn wait_until(gone: impl Fn() -> bool) -> bool {
     true
 }
 
-/// How many threads this process has, where the system tells.
-fn thread_count() -> Option<u64> {
-    // A folder has a link from each folder in it, beside its own two.
-    let links = rustix::fs::stat("/proc/self/task").ok()?.st_nlink;
-    Some((links as u64).saturating_sub(2))
+/// The threads of this process, as the system shows them: a folder, held open, because to find it takes longer than to
+/// ask.
+struct Threads(Option<OwnedFd>);
+
+impl Threads {
+    fn of_this_process() -> Self {
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Self(rustix::fs::open("/proc/self/task", flags, Mode::empty()).ok())
+    }
+
+    /// How many there are, where the system tells.
+    fn count(&self) -> Option<u64> {
+        // A folder has a link from each folder in it, beside its own two.
+        let links = rustix::fs::fstat(self.0.as_ref()?).ok()?.st_nlink;
+        Some((links as u64).saturating_sub(2))
+    }
 }
 
 /// The names of the youngest threads, those before left out.

@@ -7,6 +7,7 @@
 //! Either side may die in the middle of a frame, and a test may write into the socket what it likes: whatever comes is a
 //! message, the wish for more bytes, or a [`WireError`].
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -74,6 +75,8 @@ pub(super) struct Malformed;
 pub(super) enum Order {
     /// Run this case, after those ordered before.
     Run(Assignment),
+    /// Give back what has not begun.
+    Recall,
     /// Print where each thread stands.
     PrintStacks,
     /// There are no more cases.
@@ -87,6 +90,8 @@ pub(super) enum Answer {
     Ended(Report),
     /// Something for the run's record, from a case that runs.
     Noted(Note),
+    /// So many of the cases, the last ones ordered, have not begun, and will not.
+    Returned(usize),
     /// The threads have printed where they stand.
     StacksPrinted,
 }
@@ -96,7 +101,7 @@ pub(super) enum Answer {
 pub(super) struct Assignment {
     pub(super) index: usize,
     /// Its path, by which the worker sees that it is of the same build.
-    pub(super) path: String,
+    pub(super) path: Cow<'static, str>,
     pub(super) grants: Grants,
 }
 
@@ -105,7 +110,9 @@ pub(super) struct Assignment {
 pub(super) struct Report {
     pub(super) outcome: Outcome,
     pub(super) micros: u64,
-    /// What the case left in the worker; such a worker is done.
+    /// How much the worker's cases have printed so far, in bytes.
+    pub(super) printed: u64,
+    /// What the case left in the worker; such a worker is done, and what it was ordered beyond has not begun.
     pub(super) traces: Vec<String>,
 }
 
@@ -120,24 +127,18 @@ mod kind {
     pub(super) const RUN: u8 = 1;
     pub(super) const PRINT_STACKS: u8 = 2;
     pub(super) const END: u8 = 3;
+    pub(super) const RECALL: u8 = 4;
     pub(super) const ENDED: u8 = 16;
     pub(super) const NOTED: u8 = 17;
     pub(super) const STACKS_PRINTED: u8 = 18;
+    pub(super) const RETURNED: u8 = 19;
 }
 
 impl Message for Order {
     fn encode(&self, body: &mut Vec<u8>) -> u8 {
         match self {
-            Self::Run(Assignment { index, path, grants }) => {
-                put_number(body, *index as u64);
-                put_number(body, grants.seed);
-                put_bytes(body, path.as_bytes());
-                put_bytes(body, grants.temp.as_os_str().as_bytes());
-                if !grants.are_plain() {
-                    put_json(body, grants);
-                }
-                kind::RUN
-            }
+            Self::Run(assignment) => assignment.encode(body),
+            Self::Recall => kind::RECALL,
             Self::PrintStacks => kind::PRINT_STACKS,
             Self::End => kind::END,
         }
@@ -146,6 +147,7 @@ impl Message for Order {
     fn decode(kind: u8, mut body: Body<'_>) -> Option<Result<Self, Malformed>> {
         Some(match kind {
             kind::RUN => Assignment::decode(body).map(Self::Run),
+            kind::RECALL => body.end().map(|()| Self::Recall),
             kind::PRINT_STACKS => body.end().map(|()| Self::PrintStacks),
             kind::END => body.end().map(|()| Self::End),
             _ => return None,
@@ -154,9 +156,21 @@ impl Message for Order {
 }
 
 impl Assignment {
+    fn encode(&self, body: &mut Vec<u8>) -> u8 {
+        let Self { index, path, grants } = self;
+        put_number(body, *index as u64);
+        put_number(body, grants.seed);
+        put_bytes(body, path.as_bytes());
+        put_bytes(body, grants.temp.as_os_str().as_bytes());
+        if !grants.are_plain() {
+            put_json(body, grants);
+        }
+        kind::RUN
+    }
+
     fn decode(mut body: Body<'_>) -> Result<Self, Malformed> {
         let (index, seed) = (body.index()?, body.number()?);
-        let path = String::from_utf8(body.bytes()?).map_err(|_| Malformed)?;
+        let path = String::from_utf8(body.bytes()?).map_err(|_| Malformed)?.into();
         let temp = OsString::from_vec(body.bytes()?).into();
         let grants = match body.json()? {
             Some(grants) => grants,
@@ -177,8 +191,9 @@ struct Findings {
 impl Message for Answer {
     fn encode(&self, body: &mut Vec<u8>) -> u8 {
         match self {
-            Self::Ended(Report { outcome, micros, traces }) => {
+            Self::Ended(Report { outcome, micros, printed, traces }) => {
                 put_number(body, *micros);
+                put_number(body, *printed);
                 if !outcome.passed() || !traces.is_empty() {
                     let (outcome, traces) = (outcome.clone(), traces.clone());
                     put_json(body, &Findings { outcome, traces });
@@ -190,6 +205,10 @@ impl Message for Answer {
                 put_json(body, value);
                 kind::NOTED
             }
+            Self::Returned(count) => {
+                put_number(body, *count as u64);
+                kind::RETURNED
+            }
             Self::StacksPrinted => kind::STACKS_PRINTED,
         }
     }
@@ -198,6 +217,10 @@ impl Message for Answer {
         Some(match kind {
             kind::ENDED => Report::decode(body).map(Self::Ended),
             kind::NOTED => Note::decode(body).map(Self::Noted),
+            kind::RETURNED => {
+                let count = body.index();
+                count.and_then(|count| body.end().map(|()| Self::Returned(count)))
+            }
             kind::STACKS_PRINTED => body.end().map(|()| Self::StacksPrinted),
             _ => return None,
         })
@@ -206,11 +229,11 @@ impl Message for Answer {
 
 impl Report {
     fn decode(mut body: Body<'_>) -> Result<Self, Malformed> {
-        let micros = body.number()?;
+        let (micros, printed) = (body.number()?, body.number()?);
         let findings = body.json()?;
         let Findings { outcome, traces } =
             findings.unwrap_or(Findings { outcome: Outcome::Passed, traces: Vec::new() });
-        Ok(Self { outcome, micros, traces })
+        Ok(Self { outcome, micros, printed, traces })
     }
 }
 
@@ -273,9 +296,18 @@ impl<'a> Body<'a> {
 
 /// Adds a message to what is about to be written.
 pub(super) fn put(message: &impl Message, bytes: &mut Vec<u8>) {
+    put_frame(bytes, |body| message.encode(body));
+}
+
+/// Adds the order to run a case.
+pub(super) fn put_run(assignment: &Assignment, bytes: &mut Vec<u8>) {
+    put_frame(bytes, |body| assignment.encode(body));
+}
+
+fn put_frame(bytes: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>) -> u8) {
     let start = bytes.len();
     bytes.extend_from_slice(&[0; HEADER]);
-    let kind = message.encode(bytes);
+    let kind = encode(bytes);
     let length = (bytes.len() - start - HEADER) as u32;
     let header = &mut bytes[start..start + HEADER];
     header[..3].copy_from_slice(&MAGIC);

@@ -3,20 +3,21 @@
 //! Its standard input is the control socket. That moves out of the way first, so that neither a test nor a process
 //! that a test starts can read or hold it.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write};
+use std::mem;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{Signal, getpgrp, kill_process_group};
 
 use super::attempt::{self, Running};
-use super::standard_streams::StandardStreams;
+use super::standard_streams::{self, StandardStreams};
 use super::traces::{self, Before};
 use super::wire::{self, Answer, Assignment, Inbox, Note, Order, Report};
 use super::{Outcome, stacks};
@@ -35,22 +36,23 @@ const LOST_SOCKET: i32 = 3;
 pub(crate) fn serve() -> ! {
     let ended = Control::take_stdin().and_then(|control| {
         traces::adopt_orphans();
-        let busy = Arc::new(AtomicBool::new(false));
-        let assignments = start_runner(Arc::clone(&busy), control.answers()?)?;
-        // This thread only listens, so that it hears the controller hang up in the middle of a case.
         let answers = control.answers()?;
+        let line = Arc::<Line>::default();
+        start_runner(Arc::clone(&line), answers.clone())?;
+        // This thread only listens, so that it hears the controller hang up in the middle of a case.
         let result = control.follow(|order| match order {
             Order::Run(assignment) => {
-                busy.store(true, Ordering::Release);
-                assignments.send(assignment).map_err(io::Error::other)
+                line.add(assignment);
+                Ok(())
             }
+            Order::Recall => answers.send(&Answer::Returned(line.clear())),
             Order::PrintStacks => {
                 stacks::print();
                 answers.send(&Answer::StacksPrinted)
             }
             Order::End => Ok(()),
         });
-        if !matches!(result, Ok(Ended::AsTold)) || busy.load(Ordering::Acquire) {
+        if !matches!(result, Ok(Ended::AsTold)) || line.is_busy() {
             end_own_group();
         }
         result
@@ -64,21 +66,83 @@ pub(crate) fn serve() -> ! {
     }
 }
 
-/// Starts the thread that runs the cases it is sent. `busy` is true until the last one's answer is about to go out.
-fn start_runner(busy: Arc<AtomicBool>, answers: Answers) -> io::Result<mpsc::Sender<Assignment>> {
-    let (assignments, waiting) = mpsc::channel();
+/// Starts the thread that runs the cases of the line.
+fn start_runner(line: Arc<Line>, answers: Answers) -> io::Result<()> {
     let standard = StandardStreams::keep()?;
     aside(move || {
         let registry = Registry::collect();
         let before = Before::observe();
-        for assignment in waiting {
-            let report = run(&registry, assignment, &answers, || before.traces());
-            standard.put_back();
-            busy.store(false, Ordering::Release);
+        loop {
+            let assignment = line.next();
+            let report =
+                run(&registry, assignment, &answers, || before.traces(), || standard.put_back());
+            line.ended(!report.traces.is_empty());
             answers.report(report);
         }
-    })?;
-    Ok(assignments)
+    })
+}
+
+/// The cases that the worker was ordered to run.
+#[derive(Default)]
+struct Line {
+    state: Mutex<LineState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct LineState {
+    waiting: VecDeque<Assignment>,
+    /// Whether one runs.
+    runs: bool,
+    /// Whether none is to run any more, in a process that bears traces of one.
+    is_closed: bool,
+}
+
+impl Line {
+    fn add(&self, assignment: Assignment) {
+        let mut state = self.state();
+        if !state.is_closed {
+            state.waiting.push_back(assignment);
+            drop(state);
+            self.changed.notify_one();
+        }
+    }
+
+    /// Forgets those that have not begun; how many they were.
+    fn clear(&self) -> usize {
+        mem::take(&mut self.state().waiting).len()
+    }
+
+    /// Waits for the next, which begins.
+    fn next(&self) -> Assignment {
+        let mut state = self.state();
+        loop {
+            if let Some(next) = state.waiting.pop_front() {
+                state.runs = true;
+                return next;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The one that ran has ended; its answer is about to go out.
+    fn ended(&self, is_last: bool) {
+        let mut state = self.state();
+        state.runs = false;
+        if is_last {
+            state.is_closed = true;
+            state.waiting.clear();
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        let state = self.state();
+        state.runs || !state.waiting.is_empty()
+    }
+
+    fn state(&self) -> MutexGuard<'_, LineState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Runs the one case that the controller hands over, on this thread, and ends the process: how a case gets a process
@@ -96,11 +160,19 @@ pub(crate) fn serve_one() -> ! {
                 // As in a worker, this thread listens on.
                 aside(move || {
                     let before = Before::observe();
-                    let report =
-                        run(&Registry::collect(), assignment, &answers, || before.traces());
-                    answers.report(report);
+                    let printed = || standard_streams::length(rustix::stdio::stdout());
+                    let traces = || before.traces();
+                    answers.report(run(
+                        &Registry::collect(),
+                        assignment,
+                        &answers,
+                        traces,
+                        printed,
+                    ));
                 })
             }
+            // What it was ordered has begun.
+            Order::Recall => answers.send(&Answer::Returned(0)),
             Order::PrintStacks => {
                 stacks::print();
                 answers.send(&Answer::StacksPrinted)
@@ -122,12 +194,13 @@ fn end_own_group() {
     let _ = kill_process_group(getpgrp(), Signal::KILL);
 }
 
-/// Runs a case, then has its `traces` gathered.
+/// Runs a case, then has its `traces` gathered, and sees how much is `printed`.
 fn run(
     registry: &Registry,
     assignment: Assignment,
     answers: &Answers,
     traces: impl FnOnce() -> Vec<String>,
+    printed: impl FnOnce() -> u64,
 ) -> Report {
     let started = Instant::now();
     let mut running = match registry.case(assignment.index) {
@@ -142,11 +215,14 @@ fn run(
     let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     let traces = traces();
     // Threads that it left may have panicked while their end was awaited.
-    let outcome = running.map_or(outcome.clone(), |running| running.judge(outcome));
+    let outcome = match running {
+        Ok(running) => running.judge(outcome),
+        Err(outcome) => outcome,
+    };
     // What stands in the buffer belongs to this case; a stream that the test closed has lost it anyway.
     let _ = io::stdout().flush();
     flush_c_streams();
-    Report { outcome, micros, traces }
+    Report { outcome, micros, printed: printed(), traces }
 }
 
 /// The control socket.

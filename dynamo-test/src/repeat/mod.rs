@@ -34,7 +34,7 @@ impl Repetition {
     pub(crate) fn run<T>(
         &self,
         number: usize,
-        attempt: impl Fn(&Case, u32) -> T,
+        attempt: impl Fn(&Arc<Case>, u32) -> T,
         add: impl Fn(&mut Tally, u32, T),
     ) -> Tally {
         self.rounds.attend(number, |number, round| {

@@ -4,7 +4,7 @@ use std::env;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FlockOperation, flock};
@@ -15,12 +15,16 @@ use crate::secrets;
 /// The file in a run's folder.
 pub(super) const EVENTS: &str = "events.jsonl";
 
+/// How many bytes of events may wait for others.
+const MOST_WAITING: usize = 16 * 1024;
+
 /// How many runs' folders are kept.
 const KEPT_RUNS: usize = 50;
 
 /// The record of a run.
 ///
-/// Each event reaches the file before the run goes on, so that a killed run leaves what it knew.
+/// Each event reaches the file before the run goes on, so that a killed run leaves what it knew; only of cases that
+/// pass in quick succession, several reach it together.
 pub(crate) struct Record {
     folder: PathBuf,
     state: Mutex<State>,
@@ -29,6 +33,8 @@ pub(crate) struct Record {
 struct State {
     /// None once it could not be written.
     file: Option<File>,
+    /// What waits for others to be written with.
+    waiting: Vec<u8>,
     summary: Summary,
 }
 
@@ -56,7 +62,10 @@ impl Record {
             }
         };
         forget_old_runs(runs);
-        Self { folder, state: Mutex::new(State { file, summary: Summary::default() }) }
+        Self {
+            folder,
+            state: Mutex::new(State { file, waiting: Vec::new(), summary: Summary::default() }),
+        }
     }
 
     /// The folder of the run.
@@ -71,29 +80,45 @@ impl Record {
 
     /// Writes several events at once.
     pub(crate) fn write_all(&self, events: &[Event<'_>]) {
+        self.add(events, true);
+    }
+
+    /// Writes events together with those that follow at once.
+    pub(crate) fn write_with_next(&self, events: &[Event<'_>]) {
+        self.add(events, false);
+    }
+
+    fn add(&self, events: &[Event<'_>], now: bool) {
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let mut lines = Vec::new();
         let time = format!("{{\"time\":{time},");
+        let mut state = self.state();
+        let state = &mut *state;
         for event in events {
-            event.put_line(&time, &mut lines);
-        }
-        // Notes, too, may quote what must not be shown.
-        let lines = String::from_utf8_lossy(&lines);
-        let lines = secrets::mask(&lines);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        for event in events {
+            event.put_line(&time, &mut state.waiting);
             state.summary.observe(event);
         }
-        if let Some(Err(error)) = state.file.as_mut().map(|file| file.write_all(lines.as_bytes())) {
+        if !now && state.waiting.len() < MOST_WAITING {
+            return;
+        }
+        // Notes, too, may quote what must not be shown.
+        let lines = String::from_utf8_lossy(&state.waiting);
+        let lines = secrets::mask(&lines);
+        let written = state.file.as_mut().map(|file| file.write_all(lines.as_bytes()));
+        if let Some(Err(error)) = written {
             complain(&self.folder, &error);
             state.file = None;
         }
+        state.waiting.clear();
     }
 
     /// What the events come to; none stays behind.
     pub(crate) fn take_summary(&self) -> Summary {
-        std::mem::take(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).summary)
+        std::mem::take(&mut self.state().summary)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

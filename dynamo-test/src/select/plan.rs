@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::Selection;
 use crate::case::Case;
 
@@ -39,7 +41,7 @@ impl Decision {
 
 /// A case and what becomes of it.
 pub(crate) struct Planned {
-    pub(crate) case: Case,
+    pub(crate) case: Arc<Case>,
     pub(crate) decision: Decision,
 }
 
@@ -55,8 +57,10 @@ impl Plan {
         selection: &Selection,
         lack: impl Fn(&Case) -> Option<String>,
     ) -> Self {
-        let decide =
-            |case: Case| Planned { decision: selection.decide(&case, || lack(&case)), case };
+        let decide = |case: Case| Planned {
+            decision: selection.decide(&case, || lack(&case)),
+            case: Arc::new(case),
+        };
         Self { cases: cases.into_iter().map(decide).collect() }
     }
 

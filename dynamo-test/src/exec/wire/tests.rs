@@ -34,9 +34,10 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
 fn answers() -> impl Strategy<Value = Answer> {
     let traces = prop::collection::vec(any::<String>(), 0..3);
     prop_oneof![
-        (outcomes(), any::<u64>(), traces).prop_map(|(outcome, micros, traces)| Answer::Ended(
-            Report { outcome, micros, traces }
-        )),
+        (outcomes(), any::<[u64; 2]>(), traces).prop_map(|(outcome, [micros, printed], traces)| {
+            Answer::Ended(Report { outcome, micros, printed, traces })
+        }),
+        any::<usize>().prop_map(Answer::Returned),
         (any::<usize>(), any::<String>())
             .prop_map(|(index, text)| Answer::Noted(Note { index, value: text.into() })),
         Just(()).prop_map(|()| Answer::StacksPrinted),
@@ -54,8 +55,10 @@ fn orders() -> impl Strategy<Value = Order> {
         Grants { seed, temp: temp.into(), services, ..Grants::default() }
     });
     prop_oneof![
-        (any::<usize>(), any::<String>(), grants)
-            .prop_map(|(index, path, grants)| Order::Run(Assignment { index, path, grants })),
+        (any::<usize>(), any::<String>(), grants).prop_map(|(index, path, grants)| {
+            Order::Run(Assignment { index, path: path.into(), grants })
+        }),
+        Just(()).prop_map(|()| Order::Recall),
         Just(()).prop_map(|()| Order::PrintStacks),
         Just(()).prop_map(|()| Order::End),
     ]
@@ -139,7 +142,8 @@ fn a_long_text_is_cut_between_characters() {
     let mut text = "ä".repeat(MAX_TEXT);
     cut(&mut text);
     assert!(text.ends_with("ä… [32768 more bytes]"), "{}", &text[MAX_TEXT - 9..]);
-    let report = |outcome| Report { outcome, micros: 0, traces: vec!["\u{1}".repeat(MAX_TEXT)] };
+    let report =
+        |outcome| Report { outcome, micros: 0, printed: 0, traces: vec!["\u{1}".repeat(MAX_TEXT)] };
     let worst = Outcome::Failed { message: "\u{1}".repeat(MAX_TEXT), place: None };
     let mut bytes = Vec::new();
     put(&Answer::Ended(report(worst)), &mut bytes);
