@@ -129,10 +129,17 @@ class Run:
     def _role(self, pid, command):
         if pid == self.root.pid and self.by_cargo:
             return "cargo"
-        for word in ("worker", "supervisor", "janitor", "reaper", "nats-server", "etcd"):
-            if word in command[:200]:
-                return word
-        return "test binary" if command.startswith(self.crate.program) else "child of a case"
+        if command.startswith(self.crate.program):
+            for role in ("worker", "supervisor"):
+                if f" --dynamo-test-{role} " in command:
+                    return role
+            return "test binary"
+        # The shells' scripts come before their names.
+        for role, sign in (("reaper", " reaper /"), ("janitor", " janitor /")):
+            if command.startswith("/bin/sh -c ") and sign in command:
+                return role
+        program = pathlib.Path(command.split(" ")[0]).name
+        return program if program in ("nats-server", "etcd") else "child of a case"
 
     def _kill_something(self):
         """Kills one thing at a random moment, and says what it was to the run."""
