@@ -18,7 +18,7 @@ use crate::args::{Format, Options, OtherRunner, Shuffle};
 use crate::case::{Case, Registry, policy};
 use crate::config::Config;
 use crate::exec::{
-    self, Began, Board, Deadlines, Place, Round, Runner, RunnerOptions, WorkerCommand,
+    self, Board, Deadlines, Place, Round, Runner, RunnerOptions, Stream, WorkerCommand,
 };
 use crate::fixture::Notes;
 use crate::marker::Lifecycle;
@@ -249,19 +249,6 @@ fn execute(
         standards: (!alone).then(|| Standards::new(config, selection.lifecycle())),
     });
     let running = plan.running().count();
-    // Cases that are repeated, or that others may keep from running, begin one at a time.
-    if options.course.repeat().is_none() && options.course.max_fail().is_none() {
-        let told = {
-            let record = Arc::clone(&run.record);
-            move |began: &[Began]| {
-                let started = |(case, pid): &Began| Event::Started { case, pid: *pid };
-                record.write_all(&began.iter().map(started).collect::<Vec<_>>());
-            }
-        };
-        let cases = plan.running().map(|planned| &planned.case);
-        run.runner.stream(cases, Round::of(seed, 1), slots, told);
-    }
-    let trials = plan.cases.into_iter().map(|planned| run.trial(planned)).collect();
     let arguments = Arguments {
         skip: vec![DESELECTED.into()],
         test_threads: Some(slots + crowd.waiting),
@@ -274,7 +261,14 @@ fn execute(
         eprintln!("dynamo-test: signals end the run without a report: {error}");
     }
     let progress = Progress::start(board, running, &config.progress, telling);
+    // Cases that are repeated, or that others may keep from running, begin one at a time.
+    let is_streamed = options.course.repeat().is_none() && options.course.max_fail().is_none();
+    let streamed = plan.running().filter(|_| is_streamed).map(|planned| Arc::clone(&planned.case));
+    let stream = Stream::start(&run.runner, streamed, Round::of(seed, 1), slots, run.clone());
+    let stream = Arc::new(stream);
+    let trials = plan.cases.into_iter().map(|planned| run.trial(planned, &stream)).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
+    stream.end();
     drop(progress);
     run.finish(&conclusion, started.elapsed(), options.format == Some(Format::Json))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use libtest_mimic::{Completion, Conclusion, Failed, Trial};
 
 use crate::case::Case;
-use crate::exec::{self, Outcome, Round, Runner};
+use crate::exec::{self, Audience, Began, Finished, Outcome, Round, Runner, Stream};
 use crate::marker::{Lifecycle, builtin};
 use crate::repeat::{Repetition, Tally};
 use crate::report::{Event, FinishedCase, Record, failure_text};
@@ -37,9 +37,27 @@ pub(crate) struct Run {
     pub(crate) standards: Option<Standards>,
 }
 
+/// What libtest-mimic is told of a case.
+pub(crate) type Said = Result<Completion, Failed>;
+
+impl Audience<Said> for Run {
+    fn began(&self, cases: &[Began]) {
+        let started = |(case, pid): &Began| Event::Started { case, pid: *pid };
+        self.record.write_all(&cases.iter().map(started).collect::<Vec<_>>());
+    }
+
+    fn conclude(&self, case: &Case, finished: Finished, others_follow: bool) -> Said {
+        self.judge(case, Round::of(self.seed, 1), finished, others_follow).1
+    }
+
+    fn lost(&self) -> Said {
+        Err(Failed::from("the harness itself panicked: please report this"))
+    }
+}
+
 impl Run {
     /// What libtest-mimic runs, prints and counts for a case.
-    pub(crate) fn trial(self: &Arc<Self>, planned: Planned) -> Trial {
+    pub(crate) fn trial(self: &Arc<Self>, planned: Planned, stream: &Arc<Stream<Said>>) -> Trial {
         let Planned { case, decision } = planned;
         let name = case.name();
         let ignored = |reason: Option<String>| {
@@ -60,17 +78,18 @@ impl Run {
             }
             Decision::Skipped(reason) | Decision::Lacking(reason) => ignored(Some(reason)),
             Decision::Run => {
-                let run = Arc::clone(self);
+                let (run, stream) = (Arc::clone(self), Arc::clone(stream));
                 let number = self.repetition.as_ref().map(|all| all.add(Arc::clone(&case)));
-                Trial::ignorable_test(name, move || run.case(&case, number))
+                Trial::ignorable_test(name, move || run.case(&case, number, &stream))
             }
         }
     }
 
-    /// Runs a case, as often as it is to run, and says to libtest-mimic what became of it.
-    fn case(&self, case: &Arc<Case>, number: Option<usize>) -> Result<Completion, Failed> {
+    /// Runs a case, as often as it is to run, unless it is run already, and says to libtest-mimic what became of it.
+    fn case(&self, case: &Arc<Case>, number: Option<usize>, stream: &Stream<Said>) -> Said {
         let (Some(repetition), Some(number)) = (&self.repetition, number) else {
-            let (_, said) = self.attempt(case, Round::of(self.seed, 1));
+            let said =
+                stream.take(case).unwrap_or_else(|| self.attempt(case, Round::of(self.seed, 1)).1);
             if said.is_err() {
                 stop::count_failure();
             }
@@ -89,11 +108,21 @@ impl Run {
     }
 
     /// Runs a case once and says what became of it, in the record, too.
-    fn attempt(&self, case: &Arc<Case>, round: Round) -> (Outcome, Result<Completion, Failed>) {
+    fn attempt(&self, case: &Arc<Case>, round: Round) -> (Outcome, Said) {
+        let started = |pid| self.record.write(&Event::Started { case: case.name(), pid });
+        let finished = self.runner.run(case, round, started);
+        self.judge(case, round, finished, false)
+    }
+
+    /// Says what became of a case, in the record, too; there together with others if they follow at once.
+    fn judge(
+        &self,
+        case: &Case,
+        round: Round,
+        mut finished: Finished,
+        others_follow: bool,
+    ) -> (Outcome, Said) {
         let name = case.name();
-        let mut finished = self
-            .runner
-            .run(case, round, |pid| self.record.write(&Event::Started { case: name, pid }));
         if self.strict {
             finished.judge_strictly();
         }
@@ -127,7 +156,7 @@ impl Run {
             .flat_map(|all| all.of_case(case, outcome, finished.duration))
             .map(Event::Missed);
         let events: Vec<_> = iter::once(Event::Finished(event)).chain(missed).collect();
-        if finished.is_followed {
+        if others_follow {
             self.record.write_with_next(&events);
         } else {
             self.record.write_all(&events);

@@ -9,6 +9,7 @@ mod containers;
 mod contract;
 mod faults;
 mod gpus;
+mod handing_out;
 mod hugging_face;
 mod in_process;
 mod macro_errors;

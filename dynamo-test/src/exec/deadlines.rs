@@ -30,16 +30,21 @@ impl Deadlines {
             (None, Some(Limit(timeout))) => timeout,
             (None, None) => self.configured.of(&case.markers),
         };
-        match stop::time_left() {
-            Some(left) if own.is_none_or(|own| left < own) => {
-                Deadline { within: Some(left), is_the_runs: true }
-            }
-            _ => Deadline { within: own, is_the_runs: false },
-        }
+        Deadline { within: own, is_the_runs: false }.within_the_run()
     }
 }
 
 impl Deadline {
+    /// The same, but no longer than the run has time from now on.
+    pub(super) fn within_the_run(self) -> Self {
+        match stop::time_left() {
+            Some(left) if self.within.is_none_or(|within| left < within) => {
+                Self { within: Some(left), is_the_runs: true }
+            }
+            _ => self,
+        }
+    }
+
     /// Says of a case that had its time whether it was the run's.
     pub(super) fn explain(self, outcome: &mut Outcome) {
         if let (true, Outcome::TimedOut { message }, Some(stop @ Stop::TimeIsOver(_))) =

@@ -44,8 +44,6 @@ pub(crate) struct Finished {
     pub(crate) logs: Vec<FoundLog>,
     /// What it did with the GPUs it asked for.
     pub(crate) gpus: Option<GpuUse>,
-    /// Whether the next that has finished follows at once: what is written of this one may wait for it.
-    pub(crate) is_followed: bool,
 }
 
 impl Finished {

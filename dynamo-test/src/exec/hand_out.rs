@@ -3,7 +3,8 @@
 //!
 //! A worker runs what it was handed in turn, and says of each case how it ended before it begins the next. So whatever
 //! becomes of the worker, the first case without an answer is the one that it ran, and those behind it have not begun:
-//! they go elsewhere. So they do where the one before them turns out to be long.
+//! they go elsewhere. So they do where the one before them turns out to be long. Only where a test writes into the
+//! worker's own socket are answers lost, and what was behind it may begin once more.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -16,6 +17,7 @@ use super::worker_process::{Lost, WorkerProcess};
 use super::workers::{Cases, Request, Workers};
 use crate::process;
 use crate::process_groups::Stopwatch;
+use crate::stop;
 
 /// How many cases a worker has before it at most, the one that it runs included.
 const MOST: usize = 64;
@@ -23,11 +25,8 @@ const MOST: usize = 64;
 /// A case is short if it took no longer; so many of them, handed over together, are soon over.
 const SHORT: Duration = Duration::from_micros(500);
 
-/// How long a case runs until those behind it go elsewhere.
-const LONG: Duration = Duration::from_millis(20);
-
-/// How long a case runs until that is told, where those before it were short.
-const UNTOLD: Duration = Duration::from_millis(5);
+/// How long a case runs until it is said that it does, and until those behind it go elsewhere.
+const LONG: Duration = Duration::from_millis(5);
 
 /// Behind a case that has less time nothing waits: it may be given up before what is behind it could be recalled.
 const LITTLE_TIME: Duration = Duration::from_secs(1);
@@ -45,14 +44,16 @@ pub(super) struct HandOut<'a, C> {
     /// Whether it was started for what it is handed here, and not before.
     is_new: bool,
     cases: &'a mut C,
-    /// What comes before the next of `cases`.
-    first: Option<Request>,
+    /// What comes before the others of `cases`.
+    next: Option<Request>,
     /// What it has not answered yet; the one that it runs comes first.
     handed: VecDeque<Request>,
     /// How many cases it may have before it.
     most: usize,
     /// Since when it runs the first.
     since: Stopwatch,
+    /// Whether it was looked for the answer of the first once its time was over.
+    is_overdue: bool,
     /// Whether it was told of the first that it runs.
     is_told: bool,
     /// Whether what has not begun was called back, and no answer came yet.
@@ -64,17 +65,18 @@ impl<'a, C: Cases> HandOut<'a, C> {
         workers: &'a Workers,
         (worker, is_new): (WorkerProcess, bool),
         cases: &'a mut C,
-        first: Request,
+        next: Request,
     ) -> Self {
         Self {
             workers,
             worker,
             is_new,
             cases,
-            first: Some(first),
+            next: Some(next),
             handed: VecDeque::new(),
             most: 1,
             since: Stopwatch::start(),
+            is_overdue: false,
             is_told: false,
             is_recalling: false,
         }
@@ -93,19 +95,26 @@ impl<'a, C: Cases> HandOut<'a, C> {
                 Err(End::Done) => return Some(self.worker),
                 Err(End::Spent) => break,
                 Err(End::Lost(lost)) => {
+                    self.cases.settle();
                     self.lose(lost);
                     break;
                 }
             }
         }
         self.cases.take_back(mem::take(&mut self.handed));
+        self.cases.settle();
         None
     }
 
     /// Hands over what may run next.
     fn hand_over(&mut self) -> Result<(), End> {
         let had = self.handed.len();
-        if had > self.most / 2 || self.is_recalling {
+        if self.is_recalling && had == 0 {
+            // All that was called back had begun, and ended, before it was heard.
+            return Err(End::Spent);
+        }
+        let most = self.most.min(self.cases.ahead()).max(1);
+        if had > most / 2 || self.is_recalling {
             return Ok(());
         }
         if had == 0 {
@@ -113,8 +122,8 @@ impl<'a, C: Cases> HandOut<'a, C> {
             let _ = self.worker.make_room();
         }
         let mut orders = Vec::new();
-        while self.handed.len() < self.most && self.may_have_more() {
-            let Some(request) = self.first.take().or_else(|| self.cases.next()) else { break };
+        while self.handed.len() < most && self.may_have_more() {
+            let Some(request) = self.next.take().or_else(|| self.cases.next()) else { break };
             wire::put_run(&request.assignment, &mut orders);
             self.handed.push_back(request);
         }
@@ -147,28 +156,36 @@ impl<'a, C: Cases> HandOut<'a, C> {
     /// The first of those handed over runs from now on.
     fn next_runs(&mut self) {
         self.since = Stopwatch::start();
+        self.is_overdue = false;
         self.is_told = false;
+        if let Some(running) = self.handed.front_mut() {
+            // It was handed over a little earlier.
+            running.deadline = running.deadline.within_the_run();
+        }
     }
 
     /// Waits for answers.
     fn wait(&mut self) -> Result<(), End> {
         let Some(running) = self.handed.front() else { return Ok(()) };
         let elapsed = self.since.elapsed();
+        let until_long = LONG.saturating_sub(elapsed);
         // Of one that is likely to be over at once it is told when it has ended.
-        let untold_for =
-            if self.most > 1 { UNTOLD.saturating_sub(elapsed) } else { Duration::ZERO };
-        if untold_for.is_zero() && !mem::replace(&mut self.is_told, true) {
+        let is_to_be_told = self.most == 1 || until_long.is_zero();
+        if is_to_be_told && !mem::replace(&mut self.is_told, true) {
             self.cases.runs(running, self.worker.pid());
         }
-        self.cases.wait();
+        self.cases.settle();
         let timeout = running.deadline.within;
         let left = timeout.map(|timeout| timeout.saturating_sub(elapsed));
-        if let (Some(Duration::ZERO), Some(timeout)) = (left, timeout) {
+        if let (Some(Duration::ZERO), Some(timeout)) = (left, timeout)
+            && mem::replace(&mut self.is_overdue, true)
+        {
             self.worker.give_up();
             return Err(Lost::TimedOut(timeout).into());
         }
         let holds_up = self.handed.len() > 1 && !self.is_recalling;
-        if holds_up && elapsed >= LONG {
+        let is_long = self.most == 1 || until_long.is_zero();
+        if holds_up && (is_long || stop::reason().is_some()) {
             let mut order = Vec::new();
             wire::put(&Order::Recall, &mut order);
             // Whether there is somebody to hear it is seen below.
@@ -177,9 +194,8 @@ impl<'a, C: Cases> HandOut<'a, C> {
         } else if self.handed.len() >= PLENTY {
             thread::sleep(GATHERING);
         }
-        let until_told = (!self.is_told).then_some(untold_for);
-        let until_long = (holds_up && !self.is_recalling).then(|| LONG.saturating_sub(elapsed));
-        let within = left.into_iter().chain(until_told).chain(until_long).min();
+        let awaits_long = !self.is_told || (holds_up && !self.is_recalling);
+        let within = left.into_iter().chain(awaits_long.then_some(until_long)).min();
         Ok(self.worker.wait(within)?)
     }
 
@@ -197,10 +213,8 @@ impl<'a, C: Cases> HandOut<'a, C> {
                 Ok(())
             }
             Answer::Returned(count) => {
-                let kept = self.handed.len().saturating_sub(count).max(1);
-                if kept < self.handed.len() {
-                    self.cases.take_back(self.handed.split_off(kept));
-                }
+                let kept = self.handed.len().saturating_sub(count);
+                self.cases.take_back(self.handed.split_off(kept));
                 self.is_recalling = false;
                 self.most = 1;
                 Ok(())
@@ -225,7 +239,12 @@ impl<'a, C: Cases> HandOut<'a, C> {
             self.worker.take_output(Some(printed), whole.as_deref()).ok().flatten()
         };
         let duration = Duration::from_micros(micros);
-        self.most = if duration <= SHORT { MOST.min(self.most * 2) } else { 1 };
+        self.is_new = false;
+        self.most = match duration {
+            short if short <= SHORT => MOST.min(self.most * 2),
+            long if long >= LONG => 1,
+            _ => (self.most / 2).max(1),
+        };
         let is_spent = !traces.is_empty();
         let pid = Some(self.worker.pid());
         self.cases.ended(request, Attempt { outcome, output, duration, traces, pid });
@@ -236,6 +255,10 @@ impl<'a, C: Cases> HandOut<'a, C> {
     /// The first of those handed over has come to no end of its own.
     fn lose(&mut self, lost: Lost) {
         let Some(request) = self.handed.pop_front() else { return };
+        if let Lost::Garbled(_) = lost {
+            // Its answers cannot be told apart any more, so it shall begin nothing.
+            self.worker.kill();
+        }
         self.cases.answered();
         let duration = self.since.elapsed();
         let whole = self.workers.whole_output(&request);

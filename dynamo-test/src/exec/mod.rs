@@ -44,6 +44,7 @@ pub(crate) use board::{Board, Stage, UnderWay};
 pub(crate) use capture::Output;
 pub(crate) use deadlines::Deadlines;
 pub(crate) use exit_guard::leave;
+pub(crate) use finished::Finished;
 pub(crate) use gpu_use::GpuUse;
 pub(crate) use in_process::is_debugged;
 #[cfg(all(feature = "gpu", target_os = "linux"))]
@@ -53,6 +54,6 @@ pub(crate) use outcome::Outcome;
 pub use panics::skip;
 pub(crate) use round::Round;
 pub(crate) use runner::Runner;
-pub(crate) use stream::Began;
+pub(crate) use stream::{Audience, Began, Stream};
 pub(crate) use worker::{WORKER_ARGUMENT, serve, serve_one};
 pub(crate) use workers::WorkerCommand;

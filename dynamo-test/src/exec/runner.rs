@@ -2,7 +2,7 @@
 
 use std::mem;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::thread;
 use std::time::SystemTime;
 
@@ -19,7 +19,6 @@ use super::serial::{self, Groups};
 use super::servers::Servers;
 use super::single::{Progress, Single};
 use super::slots::{Slot, Slots};
-use super::stream::{Began, Stream, Taken};
 use super::waits::Wait;
 use super::wire::Assignment;
 use super::workers::{Request, Workers, whole_output};
@@ -48,8 +47,6 @@ pub(crate) struct Runner {
     temp: PathBuf,
     outputs: PathBuf,
     notes: Notes,
-    /// Once it was begun.
-    stream: OnceLock<Stream>,
 }
 
 /// [`Place`], set up.
@@ -110,7 +107,6 @@ impl Runner {
             temp,
             outputs,
             notes,
-            stream: OnceLock::new(),
         }
     }
 
@@ -145,24 +141,19 @@ impl Runner {
         let _ = thread::Builder::new().name("services".into()).spawn(prepare);
     }
 
-    /// Begins to run those of these cases that any worker may run, ahead of the calls of [`run`](Self::run) that ask
-    /// for them; `told` is told of cases that run, and of their processes.
-    pub(crate) fn stream<'a>(
-        self: &Arc<Self>,
-        cases: impl Iterator<Item = &'a Arc<Case>>,
-        round: Round,
-        threads: usize,
-        told: impl Fn(&[Began]) + Clone + Send + 'static,
-    ) {
+    /// Those of these cases that any worker may run at any time, if cases run in such, so many at once.
+    pub(super) fn for_any_worker(
+        &self,
+        cases: impl Iterator<Item = Arc<Case>>,
+        at_once: usize,
+    ) -> Vec<Arc<Case>> {
         let shares =
             |case: &Arc<Case>| case.definition.serial.is_none() && !case.needs_own_environment();
-        let (cases, others): (Vec<_>, Vec<_>) = cases.cloned().partition(shares);
+        let (cases, others): (Vec<_>, Vec<_>) = cases.partition(shares);
         let is_for_workers = matches!(&self.executor, Executor::Workers(_)) && !self.isolate;
         // One at a time, all run in the order that was asked for.
-        let keeps_order = threads > 1 || others.is_empty();
-        if is_for_workers && keeps_order && !cases.is_empty() {
-            self.stream.get_or_init(|| Stream::start(self, cases, round, threads, told));
-        }
+        let keeps_order = at_once > 1 || others.is_empty();
+        if is_for_workers && keeps_order { cases } else { Vec::new() }
     }
 
     /// Waits until the case may run, then runs it. `started` is told the process that it runs in.
@@ -172,16 +163,6 @@ impl Runner {
         round: Round,
         started: impl FnOnce(u32),
     ) -> Finished {
-        let streamed = self.stream.get().and_then(|stream| stream.take(case.index));
-        match streamed {
-            Some(Taken { attempt, is_followed }) => {
-                Finished { is_followed, ..self.finish(case, round, attempt, None) }
-            }
-            None => self.run_by_itself(case, round, started),
-        }
-    }
-
-    fn run_by_itself(&self, case: &Arc<Case>, round: Round, started: impl FnOnce(u32)) -> Finished {
         let entry = self.board.enter(case.name());
         let admitted = self.admit(case, &entry);
         let mut progress = Progress { started: Some(started), gpus: None };
@@ -216,7 +197,7 @@ impl Runner {
     }
 
     /// Judges what befell a case, and keeps or removes what it left.
-    fn finish(
+    pub(super) fn finish(
         &self,
         case: &Case,
         round: Round,
@@ -253,7 +234,6 @@ impl Runner {
             logs: kept.as_deref().map(FoundLog::all_in).unwrap_or_default(),
             kept,
             gpus,
-            is_followed: false,
         }
     }
 
@@ -363,9 +343,6 @@ impl Runner {
 
     /// Ends the idle workers and servers, and removes what the run no longer needs.
     pub(crate) fn end(&self) {
-        if let Some(stream) = self.stream.get() {
-            stream.end();
-        }
         if let Executor::Workers(workers) | Executor::InTurn(_, workers) = &self.executor {
             workers.end();
         }

@@ -53,7 +53,11 @@ impl<F: FnOnce(u32)> Cases for Single<'_, F> {
         self.attempt = Some(attempt);
     }
 
-    fn wait(&mut self) {}
+    fn ahead(&self) -> usize {
+        1
+    }
+
+    fn settle(&mut self) {}
 }
 
 /// Passes on what happens while a case runs.

@@ -43,10 +43,16 @@ impl Slots {
         Slot(Arc::clone(&self.0))
     }
 
-    /// Whether somebody waits for one of those in use.
+    /// Waits for a slot that nobody else wants.
+    pub(super) fn acquire_spare(&self) -> Slot {
+        let waited = self.0.changed.wait_while(self.0.count(), |count| count.spare() <= 0);
+        waited.unwrap_or_else(PoisonError::into_inner).free -= 1;
+        Slot(Arc::clone(&self.0))
+    }
+
+    /// Whether fewer are free than others wait for, or than are kept.
     pub(super) fn are_wanted(&self) -> bool {
-        let count = self.0.count();
-        count.next > count.first || count.kept > count.free
+        self.0.count().spare() < 0
     }
 
     /// Up to so many free slots, without waiting; those that are kept among them.
@@ -63,6 +69,13 @@ impl Slots {
     pub(super) fn keep(&self, kept: usize) {
         self.0.count().kept = kept;
         self.0.changed.notify_all();
+    }
+}
+
+impl Count {
+    /// How many are left if those that wait have theirs; less than nothing where there are too few.
+    fn spare(&self) -> i128 {
+        self.free as i128 - self.kept as i128 - i128::from(self.next - self.first)
     }
 }
 

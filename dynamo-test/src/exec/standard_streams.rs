@@ -7,13 +7,13 @@ use rustix::io::fcntl_dupfd_cloexec;
 /// The standard output and error that a process was started with. A test may close or redirect them; what comes after
 /// it must not suffer.
 pub(super) struct StandardStreams {
-    output: Stream,
-    error: Stream,
+    output: Kept,
+    error: Kept,
 }
 
 /// A stream, and which file it is.
-struct Stream {
-    kept: OwnedFd,
+struct Kept {
+    stream: OwnedFd,
     file: Option<FileId>,
 }
 
@@ -24,7 +24,7 @@ impl StandardStreams {
     pub(super) fn keep() -> io::Result<Self> {
         let keep = |stream| {
             let kept = fcntl_dupfd_cloexec(stream, 3)?;
-            io::Result::Ok(Stream { file: fstat(&kept).ok().map(|file| id(&file)), kept })
+            io::Result::Ok(Kept { file: fstat(&kept).ok().map(|file| id(&file)), stream: kept })
         };
         Ok(Self { output: keep(rustix::stdio::stdout())?, error: keep(rustix::stdio::stderr())? })
     }
@@ -33,16 +33,16 @@ impl StandardStreams {
     pub(super) fn put_back(&self) -> u64 {
         // Nothing can be done about a failure here; the case's output would be missing.
         if self.error.is_no_longer(rustix::stdio::stderr()) {
-            let _ = rustix::stdio::dup2_stderr(&self.error.kept);
+            let _ = rustix::stdio::dup2_stderr(&self.error.stream);
         }
         if self.output.is_no_longer(rustix::stdio::stdout()) {
-            let _ = rustix::stdio::dup2_stdout(&self.output.kept);
+            let _ = rustix::stdio::dup2_stdout(&self.output.stream);
         }
-        length(&self.output.kept)
+        length(&self.output.stream)
     }
 }
 
-impl Stream {
+impl Kept {
     fn is_no_longer(&self, stream: impl AsFd) -> bool {
         self.file.is_none() || fstat(stream).map_or(None, |file| Some(id(&file))) != self.file
     }

@@ -12,115 +12,117 @@ use serde_json::Value;
 use super::Outcome;
 use super::board::Entry;
 use super::environment::{self, Environment};
-use super::finished::Attempt;
+use super::finished::{Attempt, Finished};
 use super::round::Round;
 use super::runner::Runner;
 use super::workers::{Cases, Request};
 use crate::aside::HARNESS_THREAD;
 use crate::case::Case;
 use crate::fixture::Grants;
-use crate::stop;
+use crate::stop::{self, Stop};
 
-/// Such cases, and the threads that hand them out.
-pub(super) struct Stream {
-    queue: Arc<Queue>,
+/// Such cases, and the threads that hand them out. Of each is kept what its conclusion was.
+pub(crate) struct Stream<T> {
+    queue: Arc<Queue<T>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// What was asked of a [`Stream`].
-pub(super) struct Taken {
-    pub(super) attempt: Attempt,
-    /// Whether the next can be taken at once.
-    pub(super) is_followed: bool,
+/// A case that has begun, and the process that runs it.
+pub(crate) type Began = (&'static str, u32);
+
+/// Who is told of such cases.
+pub(crate) trait Audience<T>: Send + Sync {
+    /// These have begun.
+    fn began(&self, cases: &[Began]);
+    /// One has ended; others follow at once. What is made of it?
+    fn conclude(&self, case: &Case, finished: Finished, others_follow: bool) -> T;
+    /// What is made of one that was lost by a fault in the harness.
+    fn lost(&self) -> T;
 }
 
-struct Queue {
-    state: Mutex<State>,
+struct Queue<T> {
+    state: Mutex<State<T>>,
     changed: Condvar,
+    audience: Arc<dyn Audience<T>>,
+    round: Round,
+    /// How many threads hand out.
+    threads: usize,
 }
 
-struct State {
+struct State<T> {
     /// What has not begun, the next first.
     waiting: VecDeque<Arc<Case>>,
     /// How many were handed out and have not ended.
     under_way: usize,
     /// By the index of the case.
-    results: Vec<Known>,
-    /// How many results nobody has taken.
-    ready: usize,
-    /// Nobody hands out any more, because of a fault in the harness.
+    conclusions: Vec<Known<T>>,
+    /// A thread has panicked: what it handed out is lost.
     is_broken: bool,
 }
 
 /// What is known of a case.
-enum Known {
+enum Known<T> {
     /// It is none of these, or was taken.
-    None,
+    Nothing,
     Expected,
-    Ended(Box<Attempt>),
+    Concluded(Box<T>),
 }
 
-impl Stream {
-    /// Begins to hand out these cases, on as many threads; `told` is told of a case that runs, and of its process.
-    pub(super) fn start(
+impl<T: Send + 'static> Stream<T> {
+    /// Begins to run those of these cases that any worker may run, as many at once as there are `threads`.
+    pub(crate) fn start(
         runner: &Arc<Runner>,
-        cases: Vec<Arc<Case>>,
+        cases: impl Iterator<Item = Arc<Case>>,
         round: Round,
         threads: usize,
-        told: impl Fn(&[Began]) + Clone + Send + 'static,
+        audience: Arc<dyn Audience<T>>,
     ) -> Self {
+        let cases = runner.for_any_worker(cases, threads);
         let count = cases.iter().map(|case| case.index + 1).max().unwrap_or_default();
-        let mut results: Vec<Known> = (0..count).map(|_| Known::None).collect();
+        let mut conclusions: Vec<Known<T>> = (0..count).map(|_| Known::Nothing).collect();
         for case in &cases {
-            results[case.index] = Known::Expected;
+            conclusions[case.index] = Known::Expected;
         }
         // What they have in common: none has an environment of its own.
         let environment =
             cases.first().map(|case| environment::of(case.definition, &Grants::default()));
         let threads = threads.min(cases.len());
-        let state =
-            State { waiting: cases.into(), under_way: 0, results, ready: 0, is_broken: false };
-        let queue = Arc::new(Queue { state: Mutex::new(state), changed: Condvar::new() });
+        let state = State { waiting: cases.into(), under_way: 0, conclusions, is_broken: false };
+        let (state, changed) = (Mutex::new(state), Condvar::new());
+        let queue = Arc::new(Queue { state, changed, audience, round, threads });
         let start = |environment: &Environment| {
             let (environment, queue, runner) =
                 (environment.clone(), Arc::clone(&queue), Arc::clone(runner));
-            let told = told.clone();
-            let hands_out = move || queue.hand_out(&runner, &environment, round, &told);
+            let hands_out = move || queue.hand_out(&runner, &environment);
             thread::Builder::new().name(HARNESS_THREAD.into()).spawn(hands_out)
         };
         let threads: Vec<_> =
             (0..threads).filter_map(|_| environment.as_ref().map(start)?.ok()).collect();
         if threads.is_empty() {
             // Then they are asked for one at a time, like all others.
-            queue.state().results.clear();
+            queue.state().conclusions.clear();
         }
         Self { queue, threads: Mutex::new(threads) }
     }
 
     /// Waits for what became of a case; none if it is not one of these.
-    pub(super) fn take(&self, index: usize) -> Option<Taken> {
+    pub(crate) fn take(&self, case: &Case) -> Option<T> {
         let mut state = self.queue.state();
         loop {
             let is_broken = state.is_broken;
-            let slot = state.results.get_mut(index)?;
-            match mem::replace(slot, Known::None) {
-                Known::None => return None,
-                Known::Ended(ended) => {
-                    state.ready -= 1;
-                    return Some(Taken { attempt: *ended, is_followed: state.ready > 0 });
-                }
-                Known::Expected if is_broken => {
-                    let attempt = Attempt::error("the harness itself panicked: please report this");
-                    return Some(Taken { attempt, is_followed: false });
-                }
-                Known::Expected => *slot = Known::Expected,
+            let known = state.conclusions.get_mut(case.index)?;
+            match mem::replace(known, Known::Nothing) {
+                Known::Nothing => return None,
+                Known::Concluded(conclusion) => return Some(*conclusion),
+                Known::Expected if is_broken => return Some(self.queue.audience.lost()),
+                Known::Expected => *known = Known::Expected,
             }
             state = self.queue.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     /// Waits for the threads, which have nothing left to do once all cases were taken.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         let threads = mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             // It has said so if it panicked.
@@ -129,29 +131,16 @@ impl Stream {
     }
 }
 
-impl Queue {
+impl<T> Queue<T> {
     /// Hands out cases until there are none.
-    fn hand_out(
-        &self,
-        runner: &Runner,
-        environment: &Environment,
-        round: Round,
-        told: &dyn Fn(&[Began]),
-    ) {
+    fn hand_out(&self, runner: &Runner, environment: &Environment) {
         let Some(workers) = runner.workers() else { return };
-        let mut share = Share {
-            queue: self,
-            runner,
-            round,
-            told,
-            began: Vec::new(),
-            runs: None,
-            ended: Vec::new(),
-        };
+        let mut share =
+            Share { queue: self, runner, began: Vec::new(), runs: None, ended: Vec::new() };
         while self.wait_for_more() {
-            let slot = runner.slots().acquire();
+            let slot = runner.slots().acquire_spare();
             workers.run(environment, false, &mut share);
-            share.publish();
+            share.settle();
             drop(slot);
             runner.slot_is_free();
         }
@@ -159,84 +148,64 @@ impl Queue {
 
     /// Waits until something may be handed out; false once nothing ever will be.
     fn wait_for_more(&self) -> bool {
-        let is_undecided = |state: &mut State| state.waiting.is_empty() && state.under_way > 0;
+        let is_undecided = |state: &mut State<T>| {
+            state.waiting.is_empty() && state.under_way > 0 && !state.is_broken
+        };
         let waited = self.changed.wait_while(self.state(), is_undecided);
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
-        if let Some(stop) = stop::reason() {
-            for case in mem::take(&mut state.waiting) {
-                let attempt = Attempt::of(Outcome::not_begun(stop));
-                state.add(case.index, attempt);
-            }
-            self.changed.notify_all();
-        }
-        !state.waiting.is_empty()
+        !waited.unwrap_or_else(PoisonError::into_inner).waiting.is_empty()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    fn add(&mut self, index: usize, attempt: Attempt) {
-        self.results[index] = Known::Ended(Box::new(attempt));
-        self.ready += 1;
-    }
-}
-
 /// What one of the threads hands out.
-struct Share<'a> {
-    queue: &'a Queue,
+struct Share<'a, T> {
+    queue: &'a Queue<T>,
     runner: &'a Runner,
-    round: Round,
-    told: &'a dyn Fn(&[Began]),
     /// What has begun, and was not told.
     began: Vec<Began>,
     /// The case of which it was said that it runs, and its place on the board.
     runs: Option<(usize, Entry)>,
     /// What became of cases since it was last made known.
-    ended: Vec<(usize, Attempt)>,
+    ended: Vec<(Arc<Case>, Attempt)>,
 }
 
-/// A case that has begun, and the process that runs it.
-pub(crate) type Began = (&'static str, u32);
-
-impl Share<'_> {
+impl<T> Share<'_, T> {
     fn tell(&mut self) {
         if !self.began.is_empty() {
-            (self.told)(&self.began);
+            self.queue.audience.began(&self.began);
             self.began.clear();
         }
     }
 
-    /// Makes known what became of cases.
-    fn publish(&mut self) {
-        self.tell();
-        if self.ended.is_empty() {
-            return;
-        }
-        let mut state = self.queue.state();
-        state.under_way -= self.ended.len();
-        for (index, attempt) in self.ended.drain(..) {
-            state.add(index, attempt);
-        }
-        drop(state);
-        self.queue.changed.notify_all();
+    /// The run is over before the case begins.
+    fn does_not_begin(&mut self, case: Arc<Case>, stop: Stop) {
+        self.runner.board().passed_by();
+        self.ended.push((case, Attempt::of(Outcome::not_begun(stop))));
     }
 }
 
-impl Cases for Share<'_> {
+impl<T> Cases for Share<'_, T> {
     fn next(&mut self) -> Option<Request> {
-        if stop::reason().is_some() || self.runner.slots().are_wanted() {
+        if self.runner.slots().are_wanted() {
             return None;
         }
-        let mut state = self.queue.state();
-        let case = state.waiting.pop_front()?;
-        state.under_way += 1;
-        drop(state);
-        let grants = self.runner.grants(&case, self.round);
-        let deadline = self.runner.deadline(&case);
-        Some(self.runner.request(case, self.round, grants, deadline))
+        loop {
+            let mut state = self.queue.state();
+            let case = state.waiting.pop_front()?;
+            state.under_way += 1;
+            drop(state);
+            if let Some(stop) = stop::reason() {
+                self.does_not_begin(case, stop);
+                continue;
+            }
+            let round = self.queue.round;
+            let grants = self.runner.grants(&case, round);
+            let deadline = self.runner.deadline(&case);
+            return Some(self.runner.request(case, round, grants, deadline));
+        }
     }
 
     fn take_back(&mut self, requests: VecDeque<Request>) {
@@ -266,23 +235,45 @@ impl Cases for Share<'_> {
 
     fn answered(&mut self) {}
 
-    fn ended(&mut self, request: Request, attempt: Attempt) {
-        let index = request.case.index;
-        if self.runs.take().is_none_or(|(running, _)| running != index) {
+    fn ended(&mut self, request: Request, mut attempt: Attempt) {
+        let case = request.case;
+        if self.runs.take().is_none_or(|(running, _)| running != case.index) {
             self.runner.board().passed_by();
-            self.began.extend(attempt.pid.map(|pid| (request.case.name(), pid)));
+            self.began.extend(attempt.pid.map(|pid| (case.name(), pid)));
         }
-        let mut attempt = attempt;
         request.deadline.explain(&mut attempt.outcome);
-        self.ended.push((index, attempt));
+        self.ended.push((case, attempt));
     }
 
-    fn wait(&mut self) {
-        self.publish();
+    fn ahead(&self) -> usize {
+        // At the end, each has its share.
+        self.queue.state().waiting.len() / self.queue.threads
+    }
+
+    fn settle(&mut self) {
+        self.tell();
+        let Self { queue, runner, ended, .. } = self;
+        let count = ended.len();
+        if count == 0 {
+            return;
+        }
+        let conclude = |(number, (case, attempt)): (usize, (Arc<Case>, Attempt))| {
+            let finished = runner.finish(&case, queue.round, attempt, None);
+            let others_follow = number + 1 < count;
+            (case.index, Box::new(queue.audience.conclude(&case, finished, others_follow)))
+        };
+        let concluded: Vec<_> = ended.drain(..).enumerate().map(conclude).collect();
+        let mut state = queue.state();
+        state.under_way -= count;
+        for (index, conclusion) in concluded {
+            state.conclusions[index] = Known::Concluded(conclusion);
+        }
+        drop(state);
+        queue.changed.notify_all();
     }
 }
 
-impl Drop for Share<'_> {
+impl<T> Drop for Share<'_, T> {
     fn drop(&mut self) {
         self.runs = None;
         if thread::panicking() {

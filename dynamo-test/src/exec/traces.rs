@@ -58,7 +58,8 @@ impl Before {
         let threads_left = self.threads_left();
         let mut traces = Vec::new();
         // Only where no thread of the case is left does nobody change the environment meanwhile.
-        let places = if threads_left.is_none() { Places::now() } else { None };
+        let is_alone = self.count.is_some() && threads_left.is_none();
+        let places = if is_alone { Places::now() } else { None };
         let is_as_before = places.is_some() && places == self.places;
         if !is_as_before && !std::env::vars_os().eq(self.environment.iter().cloned()) {
             let names = self.changed_variables().join(OsStr::new(", "));

@@ -110,7 +110,7 @@ pub(super) struct Assignment {
 pub(super) struct Report {
     pub(super) outcome: Outcome,
     pub(super) micros: u64,
-    /// How much the worker's cases have printed so far, in bytes.
+    /// How long the file is that its output goes to, in bytes.
     pub(super) printed: u64,
     /// What the case left in the worker; such a worker is done, and what it was ordered beyond has not begun.
     pub(super) traces: Vec<String>,

@@ -1,6 +1,7 @@
 //! A worker, as the controller sees it: a process that is handed cases, and says what became of them.
 
 use std::io::{self, Write};
+use std::mem;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -184,9 +185,8 @@ impl WorkerProcess {
     ) -> io::Result<Option<Output>> {
         let Some(capture) = &self.capture else { return Ok(None) };
         let end = end.map_or_else(|| capture.length(), Ok)?;
-        let output = capture.read(self.printed..end, whole)?;
-        self.printed = end;
-        Ok(Some(output))
+        let start = mem::replace(&mut self.printed, end);
+        capture.read(start..end, whole).map(Some)
     }
 
     /// Nobody wants to know what the case printed that ended when the worker had printed so much in all.
@@ -196,7 +196,7 @@ impl WorkerProcess {
 
     /// Whether so much has been printed that the file should be emptied before it is handed more.
     pub(super) fn is_full(&self) -> bool {
-        self.printed > MOST_KEPT
+        self.capture.is_some() && self.printed > MOST_KEPT
     }
 
     /// Empties the file of what was printed, if it is worth the while. No case may be running.
@@ -206,6 +206,11 @@ impl WorkerProcess {
             self.printed = 0;
         }
         Ok(())
+    }
+
+    /// Kills the process and all that it started.
+    pub(super) fn kill(&self) {
+        self.signal(Signal::KILL);
     }
 
     /// Has the process end, kills what it left behind, and says how it ended.

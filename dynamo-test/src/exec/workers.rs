@@ -52,8 +52,10 @@ pub(super) trait Cases {
     fn answered(&mut self);
     /// This is what became of one.
     fn ended(&mut self, request: Request, attempt: Attempt);
-    /// No more is known for the moment.
-    fn wait(&mut self);
+    /// How many a worker may have before it at most.
+    fn ahead(&self) -> usize;
+    /// Nothing more happens for a moment: what is known can be passed on.
+    fn settle(&mut self);
 }
 
 /// The workers of a run.
@@ -75,19 +77,19 @@ impl Workers {
         Self { command, outputs, keep, idle: Mutex::default() }
     }
 
-    /// Runs cases, one at a time, until there is no next one. All are for workers that were started with this
+    /// Runs cases until there is no next one, in one worker after the other. All are for workers that were started with this
     /// environment; `fresh` ones have run nothing before, and will run nothing after.
     pub(super) fn run(&self, environment: &Environment, fresh: bool, cases: &mut impl Cases) {
-        let mut idle = (!fresh).then(|| self.take_idle(environment)).flatten();
-        while let Some(first) = cases.next() {
-            let worker = match idle.take() {
+        while let Some(next) = cases.next() {
+            let idle = (!fresh).then(|| self.take_idle(environment)).flatten();
+            let worker = match idle {
                 Some(worker) => Ok((worker, false)),
                 None => {
                     let environment = environment.clone();
                     let started = WorkerProcess::start(
                         &self.command,
                         &self.outputs,
-                        first.case.name(),
+                        next.case.name(),
                         environment,
                     );
                     started.map(|worker| (worker, true))
@@ -95,14 +97,14 @@ impl Workers {
             };
             match worker {
                 Ok(worker) => {
-                    let left = HandOut::new(self, worker, cases, first).run();
+                    let left = HandOut::new(self, worker, cases, next).run();
                     if let Some(worker) = left.filter(|_| !fresh) {
                         self.give_back(worker);
                     }
                 }
                 Err(error) => {
                     let attempt = Attempt::error(format!("no worker could be started: {error}"));
-                    cases.ended(first, attempt);
+                    cases.ended(next, attempt);
                 }
             }
         }
