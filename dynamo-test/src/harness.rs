@@ -1,10 +1,8 @@
 //! One run, from the command line to the exit code.
 
 use std::collections::BTreeSet;
-use std::collections::hash_map::RandomState;
 use std::env;
 use std::fmt::Display;
-use std::hash::BuildHasher;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -31,7 +29,7 @@ use crate::select::{Decision, Order, Plan, Planned, Selection};
 use crate::service::{Origins, ServiceOptions, supervisor};
 use crate::standards::Standards;
 use crate::target::Target;
-use crate::{gpu, interrupt, stop};
+use crate::{gpu, interrupt, seed, stop};
 
 /// The command line or a case's declaration is wrong; nothing ran.
 const USAGE: u8 = 2;
@@ -179,7 +177,7 @@ fn execute(
     };
     // More would only be threads that find nothing to do.
     let slots = slots.min(plan.running().count()).max(1);
-    let seed = options.seed.unwrap_or_else(random_seed);
+    let seed = options.seed.unwrap_or_else(seed::random);
     let shuffle = options.course.shuffle().map(|shuffle| match shuffle {
         Shuffle::ByRun => seed,
         Shuffle::By(number) => number,
@@ -348,10 +346,6 @@ fn durations_file(target: &Target) -> PathBuf {
     report::home().join("durations").join(format!("{}-{flags}.json", target.package))
 }
 
-pub(crate) fn random_seed() -> u64 {
-    RandomState::new().hash_one(std::process::id())
-}
-
 fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
@@ -359,7 +353,7 @@ fn default_threads() -> usize {
 /// The folder for what the run's cases and servers keep, made when the first of them asks. Its name is short,
 /// because a unix socket's path must be.
 pub(crate) fn run_temp() -> PathBuf {
-    let unique = random_seed() as u32;
+    let unique = seed::random() as u32;
     let folder = env::temp_dir().join(format!("dynamo-test-{}-{unique:08x}", std::process::id()));
     std::path::absolute(&folder).unwrap_or(folder)
 }

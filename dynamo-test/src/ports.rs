@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 use std::ops::Range;
 
-use crate::harness::random_seed;
+use crate::seed;
 
 /// Where the ports are that may be given out. Those of well-known servers lie mostly below.
 const FIRST: u16 = 15_000;
@@ -34,7 +34,7 @@ impl Reservation {
         let range = range();
         let count = usize::from(range.end - range.start);
         // Runs that begin at the same moment do not try the same ones.
-        let skipped = usize::try_from(random_seed() % count as u64).unwrap_or_default();
+        let skipped = usize::try_from(seed::random() % count as u64).unwrap_or_default();
         let ports = range.clone().cycle().skip(skipped).take(count);
         ports.into_iter().find_map(Self::of).ok_or(NoFreePort(range))
     }

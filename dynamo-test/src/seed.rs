@@ -1,4 +1,13 @@
-//! Numbers that derive from the run's seed, so that a run with the same seed has the same.
+//! Numbers that derive from the run's seed, so that a run with the same seed has the same; and those that differ each
+//! time.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+
+/// Another number each time, in whichever process.
+pub(crate) fn random() -> u64 {
+    RandomState::new().hash_one(std::process::id())
+}
 
 /// A case's own seed. It depends on the run's seed and the case's name alone, whatever else runs.
 pub(crate) fn of(run: u64, case: &str) -> u64 {

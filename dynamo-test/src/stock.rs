@@ -11,7 +11,7 @@ use crate::case::{Registry, policy};
 use crate::config::Config;
 use crate::exec::{self, Board, Deadlines, Place, Round, Runner, RunnerOptions, WorkerCommand};
 use crate::fixture::Notes;
-use crate::harness::{lack, random_seed, run_temp};
+use crate::harness::{lack, run_temp};
 use crate::marker::vocabulary::Vocabulary;
 use crate::own_program;
 use crate::report::{self, Progress, Telling};
@@ -80,7 +80,7 @@ impl Stock {
         let cases = Registry::collect().cases();
         policy::check(&cases)?;
         let config = Config::load(options.config.as_deref()).map_err(|error| error.to_string())?;
-        let seed = options.seed.unwrap_or_else(random_seed);
+        let seed = options.seed.unwrap_or_else(crate::seed::random);
         let origins = Origins::new(options.services, &config.services);
         // Any case's function turns into the supervisor.
         let supervisor = cases.first().map(|case| alone(case.name())).unwrap_or_default();

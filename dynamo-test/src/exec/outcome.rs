@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -184,4 +184,11 @@ impl Outcome {
             Self::Quarantined { reason, message } => format!("quarantined ({reason}): {message}"),
         }
     }
+}
+
+/// The date in UTC, as the attribute writes dates.
+pub(super) fn today() -> String {
+    let mut now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    now.truncate("2027-01-31".len());
+    now
 }

@@ -12,8 +12,8 @@ struct Shared {
 struct Count {
     free: usize,
     /// Who waits for one, in the order in which they came: the number of the next to come, and of the first.
-    next: u64,
-    first: u64,
+    next: usize,
+    first: usize,
     /// How many of those that are free, or become so, are not for [`Slots::acquire`].
     kept: usize,
 }
@@ -45,14 +45,16 @@ impl Slots {
 
     /// Waits for a slot that nobody else wants.
     pub(super) fn acquire_spare(&self) -> Slot {
-        let waited = self.0.changed.wait_while(self.0.count(), |count| count.spare() <= 0);
+        let waited =
+            self.0.changed.wait_while(self.0.count(), |count| count.free <= count.wanted());
         waited.unwrap_or_else(PoisonError::into_inner).free -= 1;
         Slot(Arc::clone(&self.0))
     }
 
     /// Whether fewer are free than others wait for, or than are kept.
     pub(super) fn are_wanted(&self) -> bool {
-        self.0.count().spare() < 0
+        let count = self.0.count();
+        count.free < count.wanted()
     }
 
     /// Up to so many free slots, without waiting; those that are kept among them.
@@ -73,9 +75,9 @@ impl Slots {
 }
 
 impl Count {
-    /// How many are left if those that wait have theirs; less than nothing where there are too few.
-    fn spare(&self) -> i128 {
-        self.free as i128 - self.kept as i128 - i128::from(self.next - self.first)
+    /// How many others wait for, or are kept for.
+    fn wanted(&self) -> usize {
+        self.kept + (self.next - self.first)
     }
 }
 

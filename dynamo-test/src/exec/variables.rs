@@ -12,12 +12,12 @@ impl Places {
     pub(super) fn now() -> Option<Self> {
         use std::ffi::c_char;
 
+        // SAFETY: the C library has it, of this type.
         unsafe extern "C" {
             static environ: *const *const c_char;
         }
         let mut places = Vec::with_capacity(64);
-        // SAFETY: the C library has it, an array of pointers that ends with a null pointer, or nothing; nobody changes
-        // it now.
+        // SAFETY: it is an array of pointers that ends with a null pointer, or nothing; nobody changes it now.
         unsafe {
             let mut next = environ;
             while !next.is_null() && !(*next).is_null() {

@@ -77,8 +77,8 @@ impl Workers {
         Self { command, outputs, keep, idle: Mutex::default() }
     }
 
-    /// Runs cases until there is no next one, in one worker after the other. All are for workers that were started with this
-    /// environment; `fresh` ones have run nothing before, and will run nothing after.
+    /// Runs cases until there is no next one, in one worker after the other. All are for workers that were started with
+    /// this environment; `fresh` ones have run nothing before, and will run nothing after.
     pub(super) fn run(&self, environment: &Environment, fresh: bool, cases: &mut impl Cases) {
         while let Some(next) = cases.next() {
             let idle = (!fresh).then(|| self.take_idle(environment)).flatten();

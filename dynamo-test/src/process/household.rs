@@ -53,7 +53,7 @@ impl Household {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         tree::adopt_orphans();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let unique = crate::harness::random_seed();
+        let unique = crate::seed::random();
         let household = Arc::new(Self {
             mark: format!("{}-{number}-{unique:016x}.", std::process::id()),
             folder,

@@ -115,7 +115,7 @@ impl Supervision {
         if let Some(client) = self.find() {
             return Ok(client);
         }
-        let folder = run.join(format!("{}-{:04x}", tag(), crate::harness::random_seed() as u16));
+        let folder = run.join(format!("{}-{:04x}", tag(), crate::seed::random() as u16));
         let started =
             DirBuilder::new().mode(0o700).create(&folder).and_then(|()| self.spawn(&folder));
         if let Err(error) = started {

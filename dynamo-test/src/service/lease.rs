@@ -1,6 +1,5 @@
-//! How a case comes to its servers: leased from the run's supervisor or borrowed from their owner, checked, and wiped.
+//! A case's right to a server: what it is told of it, and how the server is checked and wiped.
 
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,13 +7,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::ServiceError;
-use super::client::{Client, Supervision};
+use super::client::Client;
 use super::external::{External, Lock};
 use super::kind::{Located, Unready, Want};
-use super::origin::{Origin, Origins};
-use super::spec::{Mode, ServerSpec};
+use super::spec::Mode;
 use super::tail::Tail;
-use super::wire::{Answer, Leased, Request, ServerError, Status, Wanted};
+use super::wire::{Answer, Leased, Request, ServerError, Status};
 use crate::process_groups::Stopwatch;
 
 /// How long a server may take to show whether it is well.
@@ -30,46 +28,21 @@ const END_WITHIN: Duration = Duration::from_secs(5);
 /// How often a server that starts is asked whether it is ready.
 const ASK_EVERY: Duration = Duration::from_millis(2);
 
-/// How many servers are started where one after the other ends at once: somebody else may have taken its port.
-const STARTS: usize = 3;
-
 /// How many lines are shown of each of several servers.
 const LINES_OF_EACH: usize = 10;
 
-/// How a run comes to its servers.
-pub(crate) struct ServiceOptions {
-    /// How long one may take to become ready.
-    pub(crate) within: Duration,
-    /// What makes the test binary a supervisor.
-    pub(crate) supervisor: Vec<String>,
-    pub(crate) origins: Origins,
-    /// How many there may be of a kind.
-    pub(crate) at_most: Option<NonZeroU32>,
-    /// Whether the run is over, so that no case waits for a server any longer.
-    pub(crate) is_over: fn() -> bool,
-}
-
-/// The services of a run.
-pub(crate) struct Services {
-    supervision: Supervision,
-    origins: Origins,
-    within: Duration,
-    at_most: usize,
-    is_over: fn() -> bool,
-}
-
 /// The right to a server while a case runs. Dropping it gives the server back.
 pub(crate) struct Lease {
-    want: Want,
-    url: String,
+    pub(super) want: Want,
+    pub(super) url: String,
     /// What the case's names begin with, where others use the server, too.
-    prefix: Option<String>,
-    within: Duration,
-    holding: Holding,
+    pub(super) prefix: Option<String>,
+    pub(super) within: Duration,
+    pub(super) holding: Holding,
 }
 
 /// What a lease holds.
-enum Holding {
+pub(super) enum Holding {
     /// A server of the supervisor's, and the connection that it is leased on.
     Started {
         /// What messages call it.
@@ -106,124 +79,6 @@ pub(crate) struct Handle {
     /// The supervisor's folder.
     pub(crate) supervisor: PathBuf,
     pub(crate) lease: u64,
-}
-
-impl Services {
-    pub(crate) fn new(options: ServiceOptions) -> Self {
-        let ServiceOptions { within, supervisor, origins, at_most, is_over } = options;
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        let at_most = at_most.and_then(|number| usize::try_from(number.get()).ok());
-        Self {
-            supervision: Supervision::new(supervisor),
-            origins,
-            within,
-            at_most: at_most.unwrap_or_else(|| 2 * cores()),
-            is_over,
-        }
-    }
-
-    /// Leases a server, wiped if it is the case's alone, and starts one if none is idle.
-    pub(crate) fn lease(&self, want: Want) -> Result<Lease, ServiceError> {
-        match self.origins.of(&want)? {
-            Origin::Started(spec) => self.lease_started(want, spec),
-            Origin::External(external) => self.borrow(want, external),
-        }
-    }
-
-    /// Has a server started that will be wanted, so that it is there when it is.
-    pub(crate) fn prepare(&self, want: Want) -> Result<(), ServiceError> {
-        if let Origin::Started(spec) = self.origins.of(&want)? {
-            let mut client = self.supervision.connect()?;
-            if want.mode == Mode::Exclusive {
-                client.ask(&Request::Prepare(self.wanted(want, spec)))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends the servers, unless others of the run may want them.
-    pub(crate) fn end(&self) {
-        self.supervision.end();
-    }
-
-    fn lease_started(&self, want: Want, spec: ServerSpec) -> Result<Lease, ServiceError> {
-        let name = spec.name.clone();
-        let wanted = self.wanted(want, spec);
-        let mut client = self.supervision.connect()?;
-        let mut starts = 0;
-        loop {
-            let leased = client.lease(wanted.clone(), self.is_over)?;
-            let fresh = leased.fresh;
-            let lease = Lease {
-                want,
-                url: want.kind.url(&leased.authority, leased.part),
-                prefix: self.prefix(want),
-                within: self.within,
-                holding: Holding::Started {
-                    name: name.clone(),
-                    leased,
-                    client: Mutex::new(client),
-                },
-            };
-            let prepared = lease.prepare(fresh, self.is_over);
-            let Holding::Started { client: held, .. } = &lease.holding else { return Ok(lease) };
-            match prepared {
-                Ok(()) => return Ok(lease),
-                Err(ServiceError::Server(ServerError::EndedEarly { .. }))
-                    if starts + 1 < STARTS =>
-                {
-                    starts += 1;
-                    lock(held).ask(&Request::Discard)?;
-                    client = self.supervision.connect()?;
-                }
-                // Nobody knows whether it would have become ready.
-                Err(error @ ServiceError::CalledOff) => {
-                    lock(held).ask(&Request::Discard)?;
-                    return Err(error);
-                }
-                // It, and all that would be started like it.
-                Err(error) if fresh => {
-                    let _ = lock(held).ask(&Request::Condemn { reason: error.to_string() });
-                    return Err(error);
-                }
-                // One that does not let itself be wiped is of no use to anybody.
-                Err(_) => {
-                    lock(held).ask(&Request::Discard)?;
-                    client = self.supervision.connect()?;
-                }
-            }
-        }
-    }
-
-    fn borrow(&self, want: Want, external: External) -> Result<Lease, ServiceError> {
-        if let Some(refusal) = external.refuse(&want) {
-            return Err(refusal);
-        }
-        external.check(self.within)?;
-        let lock = external.lock(want.mode, self.is_over)?;
-        let url = external.url.clone();
-        let holding = Holding::External { external, _lock: lock };
-        let prefix = self.prefix(want);
-        let lease = Lease { want, url, prefix, within: self.within, holding };
-        lease.prepare(false, self.is_over)?;
-        Ok(lease)
-    }
-
-    fn wanted(&self, want: Want, spec: ServerSpec) -> Wanted {
-        Wanted {
-            spec,
-            mode: want.mode,
-            within: self.within,
-            at_most: self.at_most,
-            parts: want.kind.parts(),
-        }
-    }
-
-    /// One that no other case has, of whatever run and machine.
-    fn prefix(&self, want: Want) -> Option<String> {
-        let case = format!("{:016x}", crate::harness::random_seed());
-        (want.mode == Mode::Shared).then(|| want.kind.prefix(&self.supervision.run_name(), &case))
-    }
 }
 
 impl Lease {
@@ -286,7 +141,7 @@ impl Lease {
     }
 
     /// Makes the server ready for a case.
-    fn prepare(&self, fresh: bool, is_over: fn() -> bool) -> Result<(), ServiceError> {
+    pub(super) fn prepare(&self, fresh: bool, is_over: fn() -> bool) -> Result<(), ServiceError> {
         if fresh {
             self.wait_until_ready(self.within, is_over)?;
         }
@@ -425,6 +280,6 @@ fn tail(servers: Vec<Status>) -> Tail {
     Tail(lines.collect())
 }
 
-fn lock(client: &Mutex<Client>) -> MutexGuard<'_, Client> {
+pub(super) fn lock(client: &Mutex<Client>) -> MutexGuard<'_, Client> {
     client.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -29,6 +29,7 @@ mod nats;
 mod origin;
 mod proxy;
 mod run;
+mod services;
 mod socket_path;
 mod spec;
 pub(crate) mod supervisor;
@@ -46,7 +47,7 @@ pub(crate) use etcd::EtcdServer;
 pub(crate) use etcd_cluster::{MEMBERS as ETCD_MEMBERS, leader as etcd_leader};
 pub use fault::Fault;
 pub(crate) use kind::{Kind, Located, Unready, Want};
-pub(crate) use lease::{Granted, Handle, Lease, ServiceOptions, Services};
+pub(crate) use lease::{Granted, Handle, Lease};
 pub(crate) use locate::locate;
 #[cfg(feature = "nats")]
 pub use nats::NatsCredentials;
@@ -55,6 +56,7 @@ pub(crate) use nats::{Named, NatsServer, NatsSettings};
 pub(crate) use origin::{Backend, Origins};
 pub use proxy::Direction;
 pub(crate) use run::CONTROLLER_VARIABLE;
+pub(crate) use services::{ServiceOptions, Services};
 pub(crate) use spec::{Mode, Port, ProcessSpec};
 pub(crate) use wire::Command;
 

@@ -18,7 +18,7 @@ use super::super::reaper::Reaper;
 use super::error::{is_port_taken, reason};
 use super::population::Population;
 use super::{EngineError, Labels, reach, remover, sweep};
-use crate::harness::random_seed;
+use crate::seed;
 use crate::service::ancestry::Process;
 use crate::service::spec::ContainerSpec;
 
@@ -202,7 +202,7 @@ fn keep_local(config: &mut HostConfig) {
 fn free_port() -> io::Result<u16> {
     let mut last = io::ErrorKind::AddrInUse.into();
     for _ in 0..ATTEMPTS {
-        let port = PORTS.start + (random_seed() % u64::from(PORTS.end - PORTS.start)) as u16;
+        let port = PORTS.start + (seed::random() % u64::from(PORTS.end - PORTS.start)) as u16;
         match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
             Ok(_) => return Ok(port),
             Err(error) => last = error,
