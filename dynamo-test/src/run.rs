@@ -41,12 +41,20 @@ pub(crate) struct Run {
 pub(crate) type Said = Result<Completion, Failed>;
 
 impl Audience<Said> for Run {
-    fn began(&self, cases: &[Began]) {
-        let started = |(case, pid): &Began| Event::Started { case, pid: *pid };
-        self.record.write_all(&cases.iter().map(started).collect::<Vec<_>>());
+    fn began(&self, (case, pid): Began) {
+        self.record.write(&Event::Started { case, pid });
     }
 
-    fn conclude(&self, case: &Case, finished: Finished, others_follow: bool) -> Said {
+    fn conclude(
+        &self,
+        case: &Case,
+        began: Option<Began>,
+        finished: Finished,
+        others_follow: bool,
+    ) -> Said {
+        if let Some((case, pid)) = began {
+            self.record.write_with_next(&[Event::Started { case, pid }]);
+        }
         self.judge(case, Round::of(self.seed, 1), finished, others_follow).1
     }
 

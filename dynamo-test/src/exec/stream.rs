@@ -32,10 +32,17 @@ pub(crate) type Began = (&'static str, u32);
 
 /// Who is told of such cases.
 pub(crate) trait Audience<T>: Send + Sync {
-    /// These have begun.
-    fn began(&self, cases: &[Began]);
-    /// One has ended; others follow at once. What is made of it?
-    fn conclude(&self, case: &Case, finished: Finished, others_follow: bool) -> T;
+    /// This one has begun.
+    fn began(&self, began: Began);
+    /// One has ended, of which it may not have been said that it had begun. Others may follow at once. What is made of
+    /// it?
+    fn conclude(
+        &self,
+        case: &Case,
+        began: Option<Began>,
+        finished: Finished,
+        others_follow: bool,
+    ) -> T;
     /// What is made of one that was lost by a fault in the harness.
     fn lost(&self) -> T;
 }
@@ -135,8 +142,7 @@ impl<T> Queue<T> {
     /// Hands out cases until there are none.
     fn hand_out(&self, runner: &Runner, environment: &Environment) {
         let Some(workers) = runner.workers() else { return };
-        let mut share =
-            Share { queue: self, runner, began: Vec::new(), runs: None, ended: Vec::new() };
+        let mut share = Share { queue: self, runner, began: None, runs: None, ended: Vec::new() };
         while self.wait_for_more() {
             let slot = runner.slots().acquire_spare();
             workers.run(environment, false, &mut share);
@@ -164,26 +170,19 @@ impl<T> Queue<T> {
 struct Share<'a, T> {
     queue: &'a Queue<T>,
     runner: &'a Runner,
-    /// What has begun, and was not told.
-    began: Vec<Began>,
+    /// What runs, and was not told.
+    began: Option<Began>,
     /// The case of which it was said that it runs, and its place on the board.
     runs: Option<(usize, Entry)>,
-    /// What became of cases since it was last made known.
-    ended: Vec<(Arc<Case>, Attempt)>,
+    /// What became of cases since it was last made known, and of which it was not said that they had begun.
+    ended: Vec<(Arc<Case>, Option<Began>, Attempt)>,
 }
 
 impl<T> Share<'_, T> {
-    fn tell(&mut self) {
-        if !self.began.is_empty() {
-            self.queue.audience.began(&self.began);
-            self.began.clear();
-        }
-    }
-
     /// The run is over before the case begins.
     fn does_not_begin(&mut self, case: Arc<Case>, stop: Stop) {
         self.runner.board().passed_by();
-        self.ended.push((case, Attempt::of(Outcome::not_begun(stop))));
+        self.ended.push((case, None, Attempt::of(Outcome::not_begun(stop))));
     }
 }
 
@@ -225,11 +224,11 @@ impl<T> Cases for Share<'_, T> {
         let entry = self.runner.board().enter(request.case.name());
         entry.runs();
         self.runs = Some((request.case.index, entry));
-        self.began.push((request.case.name(), pid));
+        self.began = Some((request.case.name(), pid));
     }
 
     fn noted(&mut self, request: &Request, note: Value) {
-        self.tell();
+        self.settle();
         self.runner.note(&request.case, note);
     }
 
@@ -237,12 +236,13 @@ impl<T> Cases for Share<'_, T> {
 
     fn ended(&mut self, request: Request, mut attempt: Attempt) {
         let case = request.case;
+        let mut began = None;
         if self.runs.take().is_none_or(|(running, _)| running != case.index) {
             self.runner.board().passed_by();
-            self.began.extend(attempt.pid.map(|pid| (case.name(), pid)));
+            began = attempt.pid.map(|pid| (case.name(), pid));
         }
         request.deadline.explain(&mut attempt.outcome);
-        self.ended.push((case, attempt));
+        self.ended.push((case, began, attempt));
     }
 
     fn ahead(&self) -> usize {
@@ -251,22 +251,26 @@ impl<T> Cases for Share<'_, T> {
     }
 
     fn settle(&mut self) {
-        self.tell();
         let Self { queue, runner, ended, .. } = self;
         let count = ended.len();
+        let mut concluded = Vec::with_capacity(count);
+        for (number, (case, began, attempt)) in ended.drain(..).enumerate() {
+            let finished = runner.finish(&case, queue.round, attempt, None);
+            let others_follow = number + 1 < count;
+            let conclusion = queue.audience.conclude(&case, began, finished, others_follow);
+            concluded.push((case.index, conclusion));
+        }
+        // After those before it, so that the order is that of the cases.
+        if let Some(began) = self.began.take() {
+            queue.audience.began(began);
+        }
         if count == 0 {
             return;
         }
-        let conclude = |(number, (case, attempt)): (usize, (Arc<Case>, Attempt))| {
-            let finished = runner.finish(&case, queue.round, attempt, None);
-            let others_follow = number + 1 < count;
-            (case.index, Box::new(queue.audience.conclude(&case, finished, others_follow)))
-        };
-        let concluded: Vec<_> = ended.drain(..).enumerate().map(conclude).collect();
         let mut state = queue.state();
         state.under_way -= count;
         for (index, conclusion) in concluded {
-            state.conclusions[index] = Known::Concluded(conclusion);
+            state.conclusions[index] = Known::Concluded(Box::new(conclusion));
         }
         drop(state);
         queue.changed.notify_all();

@@ -108,6 +108,18 @@ pub(super) enum Listener {
     Unix(UnixListener),
 }
 
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let how = rustix::net::Shutdown::Both;
+        // A process that was just forked holds it, too, until it executes its program: to close it would not do. What
+        // cannot be shut down is closed then.
+        let _ = match self {
+            Self::Tcp(listener) => rustix::net::shutdown(listener, how),
+            Self::Unix(listener) => rustix::net::shutdown(listener, how),
+        };
+    }
+}
+
 impl Listener {
     pub(super) async fn accept(&self) -> io::Result<Stream> {
         match self {

@@ -4,6 +4,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroU64;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -221,6 +223,28 @@ fn who_is_refused_has_no_effect_on_who_is_connected(relayed: Relayed) {
     assert!(TcpListener::bind(relayed.address()).is_err());
     relayed.proxy.impose(Conditions::default());
     relayed.connect();
+}
+
+#[dynamo_test]
+fn who_is_refused_does_not_come_in_by_a_process_that_is_just_forked(relayed: Relayed) {
+    // Until it executes its program, it has all that is open here.
+    let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+    let mut command = Command::new("true");
+    let is_held = move || {
+        theirs.write_all(b"!")?;
+        theirs.read(&mut [0]).map(drop)
+    };
+    // SAFETY: it only writes and reads, which a forked process may.
+    unsafe { command.pre_exec(is_held) };
+    thread::scope(|scope| {
+        let forked = scope.spawn(|| command.status());
+        ours.read_exact(&mut [0]).unwrap();
+        relayed.proxy.lead_to(None);
+        let refused = TcpStream::connect(relayed.address());
+        ours.write_all(b"!").unwrap();
+        assert!(forked.join().unwrap().unwrap().success());
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    });
 }
 
 #[dynamo_test]
