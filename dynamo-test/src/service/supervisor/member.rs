@@ -132,6 +132,9 @@ impl Member {
         }
         // Before it ends: whoever sees the end sees the reason, and nobody connects to what is not there.
         tended.told_to_end.store(true, Ordering::Release);
+        if let Some(network) = &self.network {
+            network.lead_to(which, None);
+        }
         let result = tended.server.command(command);
         if let Some(network) = &self.network {
             network.lead_to(which, tended.server.endpoint().filter(|_| tended.runs()));
