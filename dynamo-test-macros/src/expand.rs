@@ -11,9 +11,22 @@ use crate::errors::Errors;
 use crate::function::{self, Standard};
 use crate::parse::{Attributes, Flavor, Quarantine, Xfail};
 
+/// Where a case runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Thread {
+    /// Where its process has it run.
+    Any,
+    /// On one of its own, under its name, as libtest has it.
+    Own,
+}
+
 /// Expands the attribute. Where something is wrong the function is emitted all the same, so that an editor still
 /// knows it.
-pub(crate) fn dynamo_test(arguments: TokenStream, item: TokenStream) -> TokenStream {
+pub(crate) fn dynamo_test(
+    arguments: TokenStream,
+    item: TokenStream,
+    thread: Thread,
+) -> TokenStream {
     let mut function = match syn::parse2::<ItemFn>(item.clone()) {
         Ok(function) => function,
         Err(error) => {
@@ -40,7 +53,7 @@ pub(crate) fn dynamo_test(arguments: TokenStream, item: TokenStream) -> TokenStr
         let name = LitStr::new(&name.unraw().to_string(), name.span());
         quote! { ::core::concat!(::core::module_path!(), "::", #name) }
     };
-    let definition = definition(&path, &attributes, &standard, &function, &fixtures);
+    let definition = definition(&path, &attributes, &standard, &function, &fixtures, thread);
     let cfg: Vec<&Attribute> =
         function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect();
     let ignore = standard.ignore.as_ref().map(|reason| match reason {
@@ -85,6 +98,7 @@ fn definition(
     standard: &Standard,
     function: &ItemFn,
     fixtures: &[PatType],
+    thread: Thread,
 ) -> TokenStream {
     let Attributes {
         markers,
@@ -149,7 +163,10 @@ fn definition(
             ),
         );
     }
-    for (field, is_set) in [("isolated", *isolated), ("catches_panics", *catches_panics)] {
+    let own_thread = thread == Thread::Own;
+    for (field, is_set) in
+        [("isolated", *isolated), ("own_thread", own_thread), ("catches_panics", *catches_panics)]
+    {
         if is_set {
             set(field, quote! { true });
         }

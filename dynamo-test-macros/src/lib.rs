@@ -11,10 +11,18 @@ mod vanish;
 
 use proc_macro::TokenStream;
 
+use crate::expand::Thread;
+
 /// Makes a function a test case: see `dynamo_test::dynamo_test`.
 #[proc_macro_attribute]
 pub fn dynamo_test(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    expand::dynamo_test(arguments.into(), item.into()).into()
+    expand::dynamo_test(arguments.into(), item.into(), Thread::Any).into()
+}
+
+/// The same for a function that was written for libtest: see `dynamo_test::test`.
+#[proc_macro_attribute]
+pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::dynamo_test(arguments.into(), item.into(), Thread::Own).into()
 }
 
 /// The `main` function of a test binary: see `dynamo_test::main`.

@@ -114,6 +114,15 @@ mod variables;
 /// | `xfail(reason = "…", strict = false)` | it is expected to fail, and may pass |
 /// | `quarantine(ticket = "…", until = "2027-01-31")` | its failures are reported and do not count, until that day |
 ///
+/// # On which thread
+///
+/// Every case starts with thread-locals that no other case has touched. A case that is async or has fixtures, that says
+/// `isolated` or `env(…)`, or stands under [`test`](macro@test), runs on a thread of its own, and
+/// `std::thread::current().name()` is its name. A plain function runs, on Linux, on the thread of those before it,
+/// unless one of them has failed or has left something there: a changed thread-local, blocked signals, other CPUs. So its
+/// thread's name says nothing. A case that changes its thread in other ways (its namespaces, its memory policy) says
+/// `isolated`.
+///
 /// # Panics elsewhere than in the function
 ///
 /// A panic in a thread or a tokio task that the case started fails the case, with the place of that panic: also where
@@ -141,8 +150,6 @@ mod variables;
 /// `weekly`, `release`), a `benchmark` case one of the last three, a `stress` case `release`. A run checks this
 /// before it starts anything.
 pub use dynamo_test_macros::dynamo_test;
-/// [`dynamo_test`](macro@dynamo_test) by the name that other macros (rstest's, say) recognise as a test attribute.
-pub use dynamo_test_macros::dynamo_test as test;
 /// The `main` function of a test binary whose target sets `harness = false`.
 ///
 /// Stands at the root of a crate as `#[cfg(test)] dynamo_test::main!();`, or in a file under `tests/` as
@@ -153,6 +160,9 @@ pub use dynamo_test_macros::dynamo_test as test;
 /// `#[cfg(test)] #[macro_use] extern crate dynamo_test;` at the crate's root makes plain `#[test]` functions, and those
 /// that rstest writes, `unit` cases.
 pub use dynamo_test_macros::main;
+/// [`dynamo_test`](macro@dynamo_test) by the name that other macros (rstest's, say) recognise as a test attribute, for
+/// functions that were written for libtest: each runs on a thread of its own, which bears its name.
+pub use dynamo_test_macros::test;
 
 #[cfg(feature = "nats-client")]
 pub use async_nats;

@@ -1,5 +1,6 @@
 //! The cases of a run: executed, recorded, and told to libtest-mimic.
 
+use std::io::{self, Write};
 use std::iter;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -209,10 +210,13 @@ impl Run {
             duration_ms: duration.as_secs_f64() * 1e3,
         });
         if !quiet {
-            print!("{}", self.record.take_summary());
+            let mut text = self.record.take_summary().to_string();
             if conclusion.has_failed() {
-                println!("record: {}", self.record.folder().join("events.jsonl").display());
+                let record = self.record.folder().join("events.jsonl");
+                text.push_str(&format!("record: {}\n", record.display()));
             }
+            // Whoever closes the pipe early has seen enough.
+            let _ = io::stdout().write_all(text.as_bytes());
         }
         exec::leave(match interrupt::told_to_stop() {
             Some(signal) => interrupt::exit_code(signal),

@@ -14,7 +14,6 @@ mod hugging_face;
 mod in_process;
 mod macro_errors;
 mod nextest;
-
 mod order;
 mod outcomes;
 mod policy;
@@ -29,5 +28,6 @@ mod snapshots;
 mod standards;
 mod stock_harness;
 mod stopping;
+mod threads;
 
 dynamo_test::main!();

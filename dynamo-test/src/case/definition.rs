@@ -30,6 +30,8 @@ pub struct Definition {
     pub quarantine: Option<Quarantine>,
     /// Whether it needs a process of its own.
     pub isolated: bool,
+    /// Whether it needs a thread of its own, which bears its name, whatever it is.
+    pub own_thread: bool,
     /// Whether the panics of its tasks and threads are its own affair.
     pub catches_panics: bool,
     /// Variables of its process.
@@ -67,6 +69,7 @@ impl Definition {
             xfail: None,
             quarantine: None,
             isolated: false,
+            own_thread: false,
             catches_panics: false,
             env: &[],
             serial: None,

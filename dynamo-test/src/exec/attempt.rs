@@ -54,6 +54,15 @@ pub(super) fn start(case: &Case, grants: Grants, notes: Notes) -> Result<Running
     }
 }
 
+/// Runs a case on this thread, which is not its own: it may leave something there.
+pub(super) fn run_here(definition: &'static Definition, function: fn() -> TestResult) -> Running {
+    let watch = Watch::new();
+    panics::begin(watch.lineage());
+    let ending = Arc::<Ending>::default();
+    ending.say(End::Reached(run_sync(definition, function)));
+    Running { definition, thread: None, ending, watch }
+}
+
 impl Running {
     /// Waits until the case has ended.
     pub(super) fn wait(&mut self) -> Outcome {

@@ -17,10 +17,12 @@ mod in_process;
 mod janitor;
 #[cfg(all(feature = "gpu", target_os = "linux"))]
 mod leasing;
+mod line;
 mod lineage;
 mod options;
 mod outcome;
 mod panics;
+mod relay;
 mod round;
 mod runner;
 mod serial;
@@ -30,6 +32,7 @@ mod slots;
 mod stacks;
 mod standard_streams;
 mod stream;
+mod thread_state;
 mod traces;
 #[cfg(all(feature = "gpu", target_os = "linux"))]
 mod turns;

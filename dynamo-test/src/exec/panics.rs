@@ -153,6 +153,12 @@ pub(super) fn begin(case: Lineage) {
     CALLS_THE_CASE.set(true);
 }
 
+/// Readies this thread to run cases: what [`begin`] and [`catch`] have in thread-locals is there from now on.
+pub(super) fn ready() {
+    PLACE.take();
+    CALLS_THE_CASE.set(true);
+}
+
 /// Has the panic hook note what it learns, and then do what it did before there was a case.
 fn set_hook() {
     type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;

@@ -3,24 +3,21 @@
 //! Its standard input is the control socket. That moves out of the way first, so that neither a test nor a process
 //! that a test starts can read or hold it.
 
-use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Write};
-use std::mem;
+use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{Signal, getpgrp, kill_process_group};
 
-use super::attempt::{self, Running};
-use super::standard_streams::{self, StandardStreams};
+use super::line::Line;
+use super::relay::{self, Ran, Relay};
 use super::traces::{self, Before};
-use super::wire::{self, Answer, Assignment, Inbox, Note, Order, Report};
-use super::{Outcome, stacks};
+use super::wire::{self, Answer, Inbox, Note, Order, Report};
+use super::{stacks, standard_streams};
 use crate::aside::aside;
 use crate::case::Registry;
 use crate::fixture::Notes;
@@ -38,7 +35,7 @@ pub(crate) fn serve() -> ! {
         traces::adopt_orphans();
         let answers = control.answers()?;
         let line = Arc::<Line>::default();
-        start_runner(Arc::clone(&line), answers.clone())?;
+        Relay::start(Arc::clone(&line), answers.clone())?;
         // This thread only listens, so that it hears the controller hang up in the middle of a case.
         let result = control.follow(|order| match order {
             Order::Run(assignment) => {
@@ -66,85 +63,6 @@ pub(crate) fn serve() -> ! {
     }
 }
 
-/// Starts the thread that runs the cases of the line.
-fn start_runner(line: Arc<Line>, answers: Answers) -> io::Result<()> {
-    let standard = StandardStreams::keep()?;
-    aside(move || {
-        let registry = Registry::collect();
-        let before = Before::observe();
-        loop {
-            let assignment = line.next();
-            let report =
-                run(&registry, assignment, &answers, || before.traces(), || standard.put_back());
-            line.ended(!report.traces.is_empty());
-            answers.report(report);
-        }
-    })
-}
-
-/// The cases that the worker was ordered to run.
-#[derive(Default)]
-struct Line {
-    state: Mutex<LineState>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct LineState {
-    waiting: VecDeque<Assignment>,
-    /// Whether one runs.
-    runs: bool,
-    /// Whether none is to run any more, in a process that bears traces of one.
-    is_closed: bool,
-}
-
-impl Line {
-    fn add(&self, assignment: Assignment) {
-        let mut state = self.state();
-        if !state.is_closed {
-            state.waiting.push_back(assignment);
-            drop(state);
-            self.changed.notify_one();
-        }
-    }
-
-    /// Forgets those that have not begun; how many they were.
-    fn clear(&self) -> usize {
-        mem::take(&mut self.state().waiting).len()
-    }
-
-    /// Waits for the next, which begins.
-    fn next(&self) -> Assignment {
-        let mut state = self.state();
-        loop {
-            if let Some(next) = state.waiting.pop_front() {
-                state.runs = true;
-                return next;
-            }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    /// The one that ran has ended; its answer is about to go out.
-    fn ended(&self, is_last: bool) {
-        let mut state = self.state();
-        state.runs = false;
-        if is_last {
-            state.is_closed = true;
-            state.waiting.clear();
-        }
-    }
-
-    fn is_busy(&self) -> bool {
-        let state = self.state();
-        state.runs || !state.waiting.is_empty()
-    }
-
-    fn state(&self) -> MutexGuard<'_, LineState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Runs the one case that the controller hands over, on this thread, and ends the process: how a case gets a process
 /// of its own under the stock harness.
 pub(crate) fn serve_one() -> ! {
@@ -160,15 +78,10 @@ pub(crate) fn serve_one() -> ! {
                 // As in a worker, this thread listens on.
                 aside(move || {
                     let before = Before::observe();
+                    let case = relay::find(&Registry::collect(), &assignment);
+                    let ran = Ran::apart(case, assignment, &answers);
                     let printed = || standard_streams::length(rustix::stdio::stdout());
-                    let traces = || before.traces();
-                    answers.report(run(
-                        &Registry::collect(),
-                        assignment,
-                        &answers,
-                        traces,
-                        printed,
-                    ));
+                    answers.report(ran.report(before.traces(), printed));
                 })
             }
             // What it was ordered has begun.
@@ -192,37 +105,6 @@ fn end_own_group() {
     // First those that have left the group, and then this process, which would find them.
     traces::end_children();
     let _ = kill_process_group(getpgrp(), Signal::KILL);
-}
-
-/// Runs a case, then has its `traces` gathered, and sees how much is `printed`.
-fn run(
-    registry: &Registry,
-    assignment: Assignment,
-    answers: &Answers,
-    traces: impl FnOnce() -> Vec<String>,
-    printed: impl FnOnce() -> u64,
-) -> Report {
-    let started = Instant::now();
-    let mut running = match registry.case(assignment.index) {
-        Some(case) if case.definition.path == assignment.path => {
-            attempt::start(&case, assignment.grants, answers.notes(case.index))
-        }
-        _ => Err(Outcome::error(
-            "the worker does not know the case: was the test binary rebuilt meanwhile?",
-        )),
-    };
-    let outcome = running.as_mut().map_or_else(|error| error.clone(), Running::wait);
-    let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let traces = traces();
-    // Threads that it left may have panicked while their end was awaited.
-    let outcome = match running {
-        Ok(running) => running.judge(outcome),
-        Err(outcome) => outcome,
-    };
-    // What stands in the buffer belongs to this case; a stream that the test closed has lost it anyway.
-    let _ = io::stdout().flush();
-    flush_c_streams();
-    Report { outcome, micros, printed: printed(), traces }
 }
 
 /// The control socket.
@@ -255,7 +137,7 @@ impl Control {
 
 /// Where answers go, from whichever thread; none comes into the middle of another.
 #[derive(Clone)]
-struct Answers(Arc<Mutex<UnixStream>>);
+pub(super) struct Answers(Arc<Mutex<UnixStream>>);
 
 impl Answers {
     fn send(&self, answer: &Answer) -> io::Result<()> {
@@ -264,7 +146,7 @@ impl Answers {
     }
 
     /// Says what became of a case.
-    fn report(&self, mut report: Report) {
+    pub(super) fn report(&self, mut report: Report) {
         report.outcome.text_mut().map(wire::cut);
         report.traces.iter_mut().for_each(wire::cut);
         match self.send(&Answer::Ended(report)) {
@@ -277,7 +159,7 @@ impl Answers {
         }
     }
 
-    fn notes(&self, index: usize) -> Notes {
+    pub(super) fn notes(&self, index: usize) -> Notes {
         let answers = self.clone();
         Notes::new(move |_, value| {
             // Without a controller there is no record either.
@@ -290,10 +172,4 @@ impl Answers {
 enum Ended {
     AsTold,
     HungUp,
-}
-
-/// Writes out what C code (CUDA's libraries, say) has printed and the C library still holds.
-fn flush_c_streams() {
-    // SAFETY: a null pointer means all streams, which the C library locks itself.
-    unsafe { libc::fflush(std::ptr::null_mut()) };
 }
