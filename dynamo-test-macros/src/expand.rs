@@ -5,11 +5,21 @@ use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Attribute, Ident, ItemFn, LitStr, PatType, ReturnType, Visibility};
+use syn::{Attribute, Ident, LitStr, PatType, ReturnType, Visibility};
 
 use crate::errors::Errors;
-use crate::function::{self, Standard};
+use crate::function::{self, Function, Standard};
 use crate::parse::{Attributes, Flavor, Quarantine, Xfail};
+
+/// Where the library looks for definitions of its own version.
+const SECTION: &str = concat!(
+    "dynamo_",
+    env!("CARGO_PKG_VERSION_MAJOR"),
+    "_",
+    env!("CARGO_PKG_VERSION_MINOR"),
+    "_",
+    env!("CARGO_PKG_VERSION_PATCH")
+);
 
 /// Where a case runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,7 +37,7 @@ pub(crate) fn dynamo_test(
     item: TokenStream,
     thread: Thread,
 ) -> TokenStream {
-    let mut function = match syn::parse2::<ItemFn>(item.clone()) {
+    let mut function = match syn::parse2::<Function>(item.clone()) {
         Ok(function) => function,
         Err(error) => {
             let message = format!("`#[dynamo_test]` goes on a function ({error})");
@@ -60,12 +70,16 @@ pub(crate) fn dynamo_test(
         Some(reason) => quote! { #[ignore = #reason] },
         None => quote! { #[ignore] },
     });
+    let apple_section = format!("__DATA,{SECTION}");
     quote! {
         #(#cfg)*
         const _: () = {
             #by_value
             #function
-            ::dynamo_test::__private::inventory::submit! { #definition }
+            #[used]
+            #[cfg_attr(target_vendor = "apple", unsafe(link_section = #apple_section))]
+            #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = #SECTION))]
+            static __DYNAMO_TEST: ::dynamo_test::__private::Definition = #definition;
         };
         #(#cfg)*
         #[::core::prelude::v1::test]
@@ -96,7 +110,7 @@ fn definition(
     path: &TokenStream,
     attributes: &Attributes,
     standard: &Standard,
-    function: &ItemFn,
+    function: &Function,
     fixtures: &[PatType],
     thread: Thread,
 ) -> TokenStream {
@@ -211,21 +225,18 @@ fn definition(
         );
     }
     let body = body(function, fixtures);
-    quote! {
-        ::dynamo_test::__private::Definition {
-            #fields
-            ..::dynamo_test::__private::Definition::new(
-                #path,
-                ::core::file!(),
-                ::core::line!(),
-                #body,
-            )
-        }
+    let new = quote! {
+        ::dynamo_test::__private::Definition::new(#path, ::core::file!(), ::core::line!(), #body)
+    };
+    if fields.is_empty() {
+        new
+    } else {
+        quote! { ::dynamo_test::__private::Definition { #fields ..#new } }
     }
 }
 
 /// How the harness calls the function: plainly, or after its fixtures were made.
-fn body(function: &ItemFn, fixtures: &[PatType]) -> TokenStream {
+fn body(function: &Function, fixtures: &[PatType]) -> TokenStream {
     let arguments: Vec<Ident> = (0..fixtures.len())
         .map(|index| Ident::new(&format!("argument_{index}"), Span::mixed_site()))
         .collect();
@@ -234,10 +245,26 @@ fn body(function: &ItemFn, fixtures: &[PatType]) -> TokenStream {
     let result = quote! { ::dynamo_test::__private::IntoTestResult::into_test_result(#call) };
     let private = quote! { ::dynamo_test::__private };
     if fixtures.is_empty() {
-        return if is_async {
-            quote! { #private::Body::Async(|| ::std::boxed::Box::pin(async { #result })) }
-        } else {
-            quote! { #private::Body::Sync(|| #result) }
+        let name = &function.sig.ident;
+        // Most functions return nothing, and for them rustc has less to do.
+        let returns = !matches!(function.sig.output, ReturnType::Default);
+        return match (is_async, returns) {
+            (true, true) => {
+                quote! { #private::Body::Async(#private::AsyncFunction::Returns(
+                    || ::std::boxed::Box::pin(async { #result }),
+                )) }
+            }
+            (true, false) => {
+                quote! { #private::Body::Async(#private::AsyncFunction::ReturnsNothing(
+                    || ::std::boxed::Box::pin(#name()),
+                )) }
+            }
+            (false, true) => {
+                quote! { #private::Body::Sync(#private::SyncFunction::Returns(|| #result)) }
+            }
+            (false, false) => {
+                quote! { #private::Body::Sync(#private::SyncFunction::ReturnsNothing(#name)) }
+            }
         };
     }
     let made = fixtures.iter().zip(&arguments).map(|(fixture, argument)| {
@@ -261,7 +288,7 @@ fn body(function: &ItemFn, fixtures: &[PatType]) -> TokenStream {
 }
 
 /// The call of the function, located at its return type, which is what may be wrong with it.
-fn call(function: &ItemFn, arguments: &[Ident]) -> TokenStream {
+fn call(function: &Function, arguments: &[Ident]) -> TokenStream {
     let mut name = function.sig.ident.clone();
     let mut arguments = Group::new(Delimiter::Parenthesis, quote! { #(#arguments),* });
     let mut last = name.span();

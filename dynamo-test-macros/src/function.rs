@@ -1,9 +1,41 @@
 //! What the function under `#[dynamo_test]` may look like: its own attributes, and its signature.
 
-use syn::{Attribute, FnArg, ItemFn, LitStr, Meta, PatType, Type};
+use proc_macro2::{Group, TokenStream};
+use quote::ToTokens;
+use syn::parse::{Parse, ParseStream};
+use syn::{Attribute, FnArg, LitStr, Meta, PatType, Safety, Signature, Type, Visibility, token};
 
 use crate::errors::Errors;
 use crate::values::text;
+
+/// A function. Its body stays as it is: rustc will read it, and to do so here as well would take as long.
+pub(crate) struct Function {
+    pub(crate) attrs: Vec<Attribute>,
+    pub(crate) vis: Visibility,
+    pub(crate) sig: Signature,
+    body: Group,
+}
+
+impl Parse for Function {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let attrs = Attribute::parse_outer(input)?;
+        let (vis, sig) = (input.parse()?, input.parse()?);
+        if !input.peek(token::Brace) {
+            return Err(input.error("expected curly braces"));
+        }
+        Ok(Self { attrs, vis, sig, body: input.parse()? })
+    }
+}
+
+impl ToTokens for Function {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        let Self { attrs, vis, sig, body } = self;
+        attrs.iter().for_each(|attribute| attribute.to_tokens(tokens));
+        vis.to_tokens(tokens);
+        sig.to_tokens(tokens);
+        body.to_tokens(tokens);
+    }
+}
 
 /// What the standard attributes on the function say; they are libtest's, with libtest's meaning.
 #[derive(Default)]
@@ -16,7 +48,7 @@ pub(crate) struct Standard {
 
 impl Standard {
     /// Takes `#[ignore]` and `#[should_panic]` off the function, and what is wrong there; the rest stays on it.
-    pub(crate) fn take(function: &mut ItemFn, errors: &mut Errors) -> Self {
+    pub(crate) fn take(function: &mut Function, errors: &mut Errors) -> Self {
         let mut standard = Self::default();
         function.attrs.retain(|attribute| {
             let path = attribute.path();
@@ -75,7 +107,7 @@ fn expected_panic(attribute: &Attribute, errors: &mut Errors) -> Option<LitStr> 
 }
 
 /// The function's arguments, each a fixture, without what is wrong with them.
-pub(crate) fn fixtures(function: &mut ItemFn, errors: &mut Errors) -> Vec<PatType> {
+pub(crate) fn fixtures(function: &mut Function, errors: &mut Errors) -> Vec<PatType> {
     let signature = &mut function.sig;
     let because = "a test function is called by the harness, which";
     if !signature.generics.params.is_empty() {
@@ -89,7 +121,7 @@ pub(crate) fn fixtures(function: &mut ItemFn, errors: &mut Errors) -> Vec<PatTyp
     if let Some(token) = &signature.constness {
         errors.push(token, format!("{because} does so at run time: remove `const`"));
     }
-    if let Some(token) = &signature.unsafety {
+    if let Safety::Unsafe(token) = &signature.safety {
         errors.push(
             token,
             format!("{because} cannot uphold a contract: remove `unsafe`, put it inside"),

@@ -6,9 +6,10 @@ use quote::ToTokens;
 
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Expr, ExprLit, Ident, ItemFn, Lit, LitStr, Meta, Path, Token};
+use syn::{Expr, ExprLit, Ident, Lit, LitStr, Meta, Path, Token};
 
 use crate::errors::Errors;
+use crate::function::Function;
 use crate::values::{
     capability, duration, environment, integer, memory, place, quarantine, reason, text, value,
     xfail,
@@ -82,7 +83,7 @@ const KEYS: [&str; 15] = [
 
 impl Attributes {
     /// Reads the attribute's arguments for `function`.
-    pub(crate) fn parse(arguments: TokenStream, function: &ItemFn, errors: &mut Errors) -> Self {
+    pub(crate) fn parse(arguments: TokenStream, function: &Function, errors: &mut Errors) -> Self {
         let mut attributes = Self::default();
         let metas = (|input: ParseStream| Punctuated::<Meta, Token![,]>::parse_terminated(input))
             .parse2(arguments);
@@ -197,7 +198,7 @@ impl Attributes {
     }
 
     /// What no key can tell alone.
-    fn check(&self, seen: &[(String, Ident)], function: &ItemFn, errors: &mut Errors) {
+    fn check(&self, seen: &[(String, Ident)], function: &Function, errors: &mut Errors) {
         let find = |key: &str| seen.iter().find(|(name, _)| name == key).map(|(_, name)| name);
         for (key, speaks_of) in [
             ("vram", "memory of each GPU"),

@@ -323,7 +323,8 @@ pub mod __private {
     pub use inventory;
 
     pub use crate::case::{
-        Body, Definition, IntoTestResult, Prepared, Quarantine, Runtime, Suite, Xfail,
+        AsyncFunction, Body, Definition, IntoTestResult, Prepared, Quarantine, Runtime, Suite,
+        SyncFunction, Xfail,
     };
     #[cfg(all(feature = "gpu", target_os = "linux"))]
     pub use crate::exec::Leasing;

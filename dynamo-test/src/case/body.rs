@@ -11,11 +11,53 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 /// How the harness calls a test function.
 pub enum Body {
     /// A function without arguments.
-    Sync(fn() -> TestResult),
+    Sync(SyncFunction),
     /// An async function without arguments.
-    Async(fn() -> BoxFuture<TestResult>),
+    Async(AsyncFunction),
     /// A function whose fixtures are made first.
     WithFixtures(fn(CaseContext) -> BoxFuture<Result<Prepared, FixtureError>>),
+}
+
+/// A function without arguments. Most return nothing, and for those rustc has less to do.
+#[derive(Clone, Copy)]
+pub enum SyncFunction {
+    /// It returns nothing.
+    ReturnsNothing(fn()),
+    /// It returns something else, of which this is made.
+    Returns(fn() -> TestResult),
+}
+
+impl SyncFunction {
+    pub(crate) fn call(self) -> TestResult {
+        match self {
+            Self::ReturnsNothing(function) => {
+                function();
+                Ok(())
+            }
+            Self::Returns(function) => function(),
+        }
+    }
+}
+
+/// The same, async.
+#[derive(Clone, Copy)]
+pub enum AsyncFunction {
+    /// It returns nothing.
+    ReturnsNothing(fn() -> BoxFuture<()>),
+    /// It returns something else, of which this is made.
+    Returns(fn() -> BoxFuture<TestResult>),
+}
+
+impl AsyncFunction {
+    pub(crate) async fn call(self) -> TestResult {
+        match self {
+            Self::ReturnsNothing(function) => {
+                function().await;
+                Ok(())
+            }
+            Self::Returns(function) => function().await,
+        }
+    }
 }
 
 /// A test function with its arguments, ready to be called.

@@ -50,8 +50,6 @@ pub struct Definition {
     pub body: Body,
 }
 
-inventory::collect!(Definition);
-
 impl Definition {
     /// A definition with what every case has; the attribute adds what it says beyond that.
     pub const fn new(path: &'static str, file: &'static str, line: u32, body: Body) -> Self {

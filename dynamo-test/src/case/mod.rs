@@ -5,8 +5,9 @@ mod definition;
 mod early_end;
 pub(crate) mod policy;
 mod registry;
+mod section;
 
-pub use body::{Body, IntoTestResult, Prepared};
+pub use body::{AsyncFunction, Body, IntoTestResult, Prepared, SyncFunction};
 pub(crate) use body::{BoxFuture, TestResult};
 pub use definition::{Definition, Quarantine, Runtime, Xfail};
 pub(crate) use early_end::EarlyEnd;

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::{Case, Definition};
+use super::{Case, Definition, section};
 use crate::fixture::Needs;
 use crate::marker::{Category, Marker, builtin};
 
@@ -20,24 +20,20 @@ impl Suite {
     }
 }
 
-/// Every definition of the binary, in the order in which the linker left them: the same in every process of one
-/// binary, so that an index names a case.
+/// Every definition of the binary, by an index that names a case in each of its processes.
 pub(crate) struct Registry {
-    definitions: Vec<&'static Definition>,
+    definitions: &'static [Definition],
     suites: Vec<&'static Suite>,
 }
 
 impl Registry {
     pub(crate) fn collect() -> Self {
-        Self {
-            definitions: inventory::iter::<Definition>().collect(),
-            suites: inventory::iter::<Suite>().collect(),
-        }
+        Self { definitions: section::definitions(), suites: inventory::iter::<Suite>().collect() }
     }
 
     /// The case of an index.
     pub(crate) fn case(&self, index: usize) -> Option<Case> {
-        let definition = *self.definitions.get(index)?;
+        let definition = self.definitions.get(index)?;
         let mut needs = Needs::default();
         (definition.needs)(&mut needs);
         let markers = markers(definition, &self.suites);
@@ -47,7 +43,7 @@ impl Registry {
     /// The variables in which code under test looks for the services that any of the cases uses.
     pub(crate) fn service_variables(&self) -> BTreeSet<&'static str> {
         let mut needs = Needs::default();
-        for definition in &self.definitions {
+        for definition in self.definitions {
             (definition.needs)(&mut needs);
         }
         needs.services().iter().map(|(want, _)| want.kind.variable()).collect()

@@ -10,7 +10,9 @@ use super::Outcome;
 use super::ending::{End, Ending, Speaker};
 use super::lineage::Lineage;
 use super::panics::{self, Ended, Panic, Watch};
-use crate::case::{Body, BoxFuture, Case, Definition, Prepared, Runtime, TestResult};
+use crate::case::{
+    AsyncFunction, Body, BoxFuture, Case, Definition, Prepared, Runtime, SyncFunction, TestResult,
+};
 use crate::fixture::{CaseContext, FixtureError, Grants, Notes, Verdict};
 
 /// A case that runs in this process.
@@ -55,7 +57,7 @@ pub(super) fn start(case: &Case, grants: Grants, notes: Notes) -> Result<Running
 }
 
 /// Runs a case on this thread, which is not its own: it may leave something there.
-pub(super) fn run_here(definition: &'static Definition, function: fn() -> TestResult) -> Running {
+pub(super) fn run_here(definition: &'static Definition, function: SyncFunction) -> Running {
     let watch = Watch::new();
     panics::begin(watch.lineage());
     let ending = Arc::<Ending>::default();
@@ -104,14 +106,14 @@ impl Running {
     }
 }
 
-fn run_sync(definition: &Definition, function: fn() -> TestResult) -> Outcome {
-    judge(definition, panics::catch(function))
+fn run_sync(definition: &Definition, function: SyncFunction) -> Outcome {
+    judge(definition, panics::catch(|| function.call()))
 }
 
-fn run_async(definition: &Definition, function: fn() -> BoxFuture<TestResult>) -> Outcome {
+fn run_async(definition: &Definition, function: AsyncFunction) -> Outcome {
     match tokio(definition.runtime) {
         Ok(tokio) => {
-            let ended = panics::catch(|| tokio.block_on(function()));
+            let ended = panics::catch(|| tokio.block_on(function.call()));
             close(tokio, judge(definition, ended))
         }
         Err(error) => error,

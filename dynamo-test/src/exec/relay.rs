@@ -20,7 +20,7 @@ use super::wire::{Assignment, Report};
 use super::worker::Answers;
 use super::{Outcome, panics};
 use crate::aside::{HARNESS_THREAD, aside};
-use crate::case::{Body, Case, Registry, TestResult};
+use crate::case::{Body, Case, Registry, SyncFunction};
 
 /// The name by which Rust knows a thread that is not one case's own: a panic's message has it.
 const CASE_THREAD: &str = "case";
@@ -130,7 +130,7 @@ impl Ran {
     }
 
     /// Runs a case on this thread.
-    fn here(case: &Case, function: fn() -> TestResult) -> Self {
+    fn here(case: &Case, function: SyncFunction) -> Self {
         let started = Instant::now();
         let mut running = attempt::run_here(case.definition, function);
         let outcome = running.wait();
@@ -161,7 +161,7 @@ pub(super) fn find(registry: &Registry, assignment: &Assignment) -> Result<Case,
 }
 
 /// The function of a case that may run on a thread that others have used.
-fn shares_threads(case: &Case) -> Option<fn() -> TestResult> {
+fn shares_threads(case: &Case) -> Option<SyncFunction> {
     let definition = case.definition;
     let has_its_own = definition.own_thread || definition.isolated || !definition.env.is_empty();
     match definition.body {
