@@ -135,18 +135,6 @@ fn definition(
         let field = Ident::new(field, Span::call_site());
         fields.extend(quote! { #field: #value, });
     };
-    if !markers.is_empty() {
-        // The names resolve here, under the user's own spans: to the built-in constants, else to what the user
-        // imported. So a misspelt one is rustc's error, with rustc's suggestion.
-        set(
-            "markers",
-            quote! {{
-                #[allow(unused_imports)]
-                use ::dynamo_test::__private::markers::*;
-                &[#(#markers),*]
-            }},
-        );
-    }
     if let Some(gpus) = gpus {
         set("gpus", quote! { #gpus });
     }
@@ -225,13 +213,32 @@ fn definition(
         );
     }
     let body = body(function, fixtures);
-    let new = quote! {
-        ::dynamo_test::__private::Definition::new(#path, ::core::file!(), ::core::line!(), #body)
-    };
-    if fields.is_empty() {
-        new
+    let private = quote! { ::dynamo_test::__private };
+    let settings = if fields.is_empty() {
+        quote! { #private::Settings::usual() }
     } else {
-        quote! { ::dynamo_test::__private::Definition { #fields ..#new } }
+        quote! { &#private::Settings { #fields ..#private::Settings::USUAL } }
+    };
+    let markers = if markers.is_empty() {
+        quote! { &[] }
+    } else {
+        // The names resolve here, under the user's own spans: to the built-in constants, else to what the user
+        // imported. So a misspelt one is rustc's error, with rustc's suggestion.
+        quote! {{
+            #[allow(unused_imports)]
+            use #private::markers::*;
+            &[#(#markers),*]
+        }}
+    };
+    quote! {
+        #private::Definition {
+            path: #path,
+            file: ::core::file!(),
+            line: ::core::line!(),
+            markers: #markers,
+            settings: #settings,
+            body: #body,
+        }
     }
 }
 

@@ -119,7 +119,7 @@ fn run(target: &Target, options: Options) -> ExitCode {
 
 /// What is missing for a case.
 pub(crate) fn lack(case: &Case, origins: &Origins) -> Option<String> {
-    let gpus = (case.definition.gpus > 0).then(|| gpu::lack(&case.gpu_need())).flatten();
+    let gpus = (case.definition.settings.gpus > 0).then(|| gpu::lack(&case.gpu_need())).flatten();
     gpus.or_else(|| origins.lack(case.needs.required_services()))
         .or_else(|| origins.conflict(case.needs.services().iter().map(|(want, _)| want)))
 }
@@ -307,7 +307,7 @@ impl Crowd {
             }
             Place::Alone | Place::InTurn(_) | Place::Thread => 0,
         };
-        let with_gpus = plan.running().filter(|planned| planned.case.definition.gpus > 0);
+        let with_gpus = plan.running().filter(|planned| planned.case.definition.settings.gpus > 0);
         // With more than can wait, the first start before the last have come.
         let awaited = if waiting <= MAX_WAITING { with_gpus.count() } else { 0 };
         Self { waiting: waiting.min(MAX_WAITING), awaited }
@@ -323,7 +323,7 @@ fn place(options: &Options, plan: &Plan) -> Place {
     let first = running.next().filter(|_| options.exact && running.next().is_none());
     let alone = first.map(|planned| &planned.case);
     let repeats = options.course.repeat().is_some();
-    if !repeats && alone.is_some_and(|case| case.definition.gpus == 0) {
+    if !repeats && alone.is_some_and(|case| case.definition.settings.gpus == 0) {
         return Place::Alone;
     }
     let workers = WorkerCommand {

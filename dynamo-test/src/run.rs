@@ -82,7 +82,7 @@ impl Run {
             Decision::Deselected(_) => Trial::test(name, || Ok(())).with_kind(DESELECTED),
             Decision::Ignored(reason) => ignored(reason),
             Decision::Lacking(lack) if self.strict => failed(format!("--strict: {lack}")),
-            Decision::Lacking(lack) if self.require_gpus && case.definition.gpus > 0 => {
+            Decision::Lacking(lack) if self.require_gpus && case.definition.settings.gpus > 0 => {
                 failed(format!("--require-gpus: {lack}"))
             }
             Decision::Skipped(reason) | Decision::Lacking(reason) => ignored(Some(reason)),
@@ -141,8 +141,9 @@ impl Run {
         let fails = outcome.fails_the_run() && !informative;
         let printed = finished.output.as_ref().filter(|output| !output.text.is_empty());
         let seed = case.needs.uses_seed().then_some(round.seed);
-        let rerun = (!outcome.passed())
-            .then(|| self.target.rerun(name, seed, case.definition.ignore.is_some(), self.strict));
+        let rerun = (!outcome.passed()).then(|| {
+            self.target.rerun(name, seed, case.definition.settings.ignore.is_some(), self.strict)
+        });
         let event = FinishedCase {
             case: name,
             round: (self.repetition.is_some()).then_some(round.number),

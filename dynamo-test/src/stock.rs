@@ -139,7 +139,7 @@ impl Stock {
         if *decision != Decision::Run {
             let reason = decision.reason().unwrap_or_default();
             let said = format!("dynamo-test: {} is {}: {reason}", case.name(), decision.name());
-            if self.strict || (self.require_gpus && case.definition.gpus > 0) {
+            if self.strict || (self.require_gpus && case.definition.settings.gpus > 0) {
                 return Err(said);
             }
             // Not by `eprintln!`, which the stock harness keeps to itself where a test passes.

@@ -3,6 +3,8 @@ use crate::fixture::Needs;
 use crate::marker::Marker;
 
 /// What the attribute writes down of a test; the macro's output, no API.
+///
+/// It is small, because a process that starts has to put the addresses into those of all cases.
 pub struct Definition {
     /// `crate::module::function`.
     pub path: &'static str,
@@ -12,6 +14,21 @@ pub struct Definition {
     pub line: u32,
     /// Those that the attribute names; suites may add to them.
     pub markers: &'static [Marker],
+    /// The rest.
+    pub settings: &'static Settings,
+    /// What is called.
+    pub body: Body,
+}
+
+impl Definition {
+    /// The name that libtest would give it: the path without the crate.
+    pub(crate) fn name(&self) -> &'static str {
+        self.path.split_once("::").map_or(self.path, |(_crate, name)| name)
+    }
+}
+
+/// What most cases leave as it is.
+pub struct Settings {
     /// How many GPUs it needs.
     pub gpus: u32,
     /// Per GPU.
@@ -46,43 +63,35 @@ pub struct Definition {
     pub runtime: Runtime,
     /// Adds what the case's fixtures need.
     pub needs: fn(&mut Needs),
-    /// What is called.
-    pub body: Body,
 }
 
-impl Definition {
-    /// A definition with what every case has; the attribute adds what it says beyond that.
-    pub const fn new(path: &'static str, file: &'static str, line: u32, body: Body) -> Self {
-        Self {
-            path,
-            file,
-            line,
-            markers: &[],
-            gpus: 0,
-            vram_mib: None,
-            compute_capability: None,
-            gpu_model: None,
-            timeout_ms: None,
-            skip: None,
-            xfail: None,
-            quarantine: None,
-            isolated: false,
-            own_thread: false,
-            catches_panics: false,
-            env: &[],
-            serial: None,
-            ignore: None,
-            should_panic: None,
-            runtime: Runtime::CurrentThread { start_paused: false },
-            needs: |_| {},
-            body,
-        }
+impl Settings {
+    /// Those of a case that says nothing of them, the same for all.
+    pub const fn usual() -> &'static Self {
+        static USUAL: Settings = Settings::USUAL;
+        &USUAL
     }
 
-    /// The name that libtest would give it: the path without the crate.
-    pub(crate) fn name(&self) -> &'static str {
-        self.path.split_once("::").map_or(self.path, |(_crate, name)| name)
-    }
+    /// What a case says nothing of.
+    pub const USUAL: Self = Self {
+        gpus: 0,
+        vram_mib: None,
+        compute_capability: None,
+        gpu_model: None,
+        timeout_ms: None,
+        skip: None,
+        xfail: None,
+        quarantine: None,
+        isolated: false,
+        own_thread: false,
+        catches_panics: false,
+        env: &[],
+        serial: None,
+        ignore: None,
+        should_panic: None,
+        runtime: Runtime::CurrentThread { start_paused: false },
+        needs: |_| {},
+    };
 }
 
 /// `xfail = "…"`, `xfail(reason = "…", strict = false)`.

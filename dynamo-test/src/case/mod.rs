@@ -9,7 +9,7 @@ mod section;
 
 pub use body::{AsyncFunction, Body, IntoTestResult, Prepared, SyncFunction};
 pub(crate) use body::{BoxFuture, TestResult};
-pub use definition::{Definition, Quarantine, Runtime, Xfail};
+pub use definition::{Definition, Quarantine, Runtime, Settings, Xfail};
 pub(crate) use early_end::EarlyEnd;
 pub(crate) use registry::Registry;
 pub use registry::Suite;
@@ -52,22 +52,22 @@ impl Case {
 
     /// Whether it needs a process that was made for it.
     pub(crate) fn needs_own_process(&self) -> bool {
-        self.definition.timeout_ms.is_some() || self.needs_own_environment()
+        self.definition.settings.timeout_ms.is_some() || self.needs_own_environment()
     }
 
     /// Whether it needs a process that was started with its environment, or none shares with it.
     pub(crate) fn needs_own_environment(&self) -> bool {
         let definition = self.definition;
-        definition.isolated
-            || !definition.env.is_empty()
-            || definition.gpus > 0
+        definition.settings.isolated
+            || !definition.settings.env.is_empty()
+            || definition.settings.gpus > 0
             || !self.needs.services().is_empty()
             || self.needs.needs_own_process()
     }
 
     /// Whether it may have to wait for others to end before it can start.
     pub(crate) fn waits_for_others(&self) -> bool {
-        self.definition.gpus > 0 || self.definition.serial.is_some()
+        self.definition.settings.gpus > 0 || self.definition.settings.serial.is_some()
     }
 
     /// The GPUs it needs; `h100` says something of each of them.
@@ -75,10 +75,10 @@ impl Case {
         let definition = self.definition;
         let marked = self.markers.contains(&builtin::h100).then_some("H100");
         gpu::Need {
-            count: definition.gpus,
-            vram_mib: definition.vram_mib,
-            compute_capability: definition.compute_capability,
-            models: definition.gpu_model.into_iter().chain(marked).collect(),
+            count: definition.settings.gpus,
+            vram_mib: definition.settings.vram_mib,
+            compute_capability: definition.settings.compute_capability,
+            models: definition.settings.gpu_model.into_iter().chain(marked).collect(),
         }
     }
 }
@@ -89,6 +89,6 @@ impl Marked for Case {
     }
 
     fn gpus(&self) -> u32 {
-        self.definition.gpus
+        self.definition.settings.gpus
     }
 }

@@ -66,7 +66,7 @@ fn one_type(case: &Case) -> Option<String> {
 
 /// Without the feature `gpu` no case can declare any.
 fn gpus_are_declared(case: &Case) -> Option<String> {
-    let is_lost = cfg!(feature = "gpu") && case.definition.gpus == 0;
+    let is_lost = cfg!(feature = "gpu") && case.definition.settings.gpus == 0;
     let why = if case.needs.uses_gpus() {
         "it takes `Gpus`"
     } else if case.markers.contains(&builtin::h100) {

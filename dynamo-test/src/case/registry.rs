@@ -35,7 +35,7 @@ impl Registry {
     pub(crate) fn case(&self, index: usize) -> Option<Case> {
         let definition = self.definitions.get(index)?;
         let mut needs = Needs::default();
-        (definition.needs)(&mut needs);
+        (definition.settings.needs)(&mut needs);
         let markers = markers(definition, &self.suites);
         Some(Case { name: definition.name(), definition, markers, needs, index })
     }
@@ -44,7 +44,7 @@ impl Registry {
     pub(crate) fn service_variables(&self) -> BTreeSet<&'static str> {
         let mut needs = Needs::default();
         for definition in self.definitions {
-            (definition.needs)(&mut needs);
+            (definition.settings.needs)(&mut needs);
         }
         needs.services().iter().map(|(want, _)| want.kind.variable()).collect()
     }

@@ -111,7 +111,7 @@ fn run_sync(definition: &Definition, function: SyncFunction) -> Outcome {
 }
 
 fn run_async(definition: &Definition, function: AsyncFunction) -> Outcome {
-    match tokio(definition.runtime) {
+    match tokio(definition.settings.runtime) {
         Ok(tokio) => {
             let ended = panics::catch(|| tokio.block_on(function.call()));
             close(tokio, judge(definition, ended))
@@ -126,7 +126,7 @@ fn run_with_fixtures(
     context: &CaseContext,
     lineage: Lineage,
 ) -> Outcome {
-    let tokio = match tokio(definition.runtime) {
+    let tokio = match tokio(definition.settings.runtime) {
         Ok(tokio) => tokio,
         Err(error) => return error,
     };
@@ -239,7 +239,7 @@ fn described(panic: &Panic) -> String {
 
 /// What a function's end means, `#[should_panic]` considered.
 fn judge(definition: &Definition, ended: Result<TestResult, Ended>) -> Outcome {
-    match (definition.should_panic, ended) {
+    match (definition.settings.should_panic, ended) {
         (_, Err(Ended::Skipped(reason))) => Outcome::Skipped { reason },
         (None, Ok(Ok(()))) | (Some(None), Err(Ended::Panicked(_))) => Outcome::Passed,
         (None, Ok(Err(error))) => Outcome::failed(format!("returned an error: {error}")),

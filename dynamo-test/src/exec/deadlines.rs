@@ -25,7 +25,7 @@ impl Deadlines {
     /// How long a case may take: by its attribute, else by the run, else by the configuration; never longer than the
     /// run.
     pub(super) fn of(&self, case: &Case) -> Deadline {
-        let own = match (case.definition.timeout_ms, self.timeout) {
+        let own = match (case.definition.settings.timeout_ms, self.timeout) {
             (Some(timeout), _) => Some(Duration::from_millis(timeout)),
             (None, Some(Limit(timeout))) => timeout,
             (None, None) => self.configured.of(&case.markers),

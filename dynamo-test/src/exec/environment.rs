@@ -42,7 +42,8 @@ pub(super) fn of(definition: &Definition, grants: &Grants) -> Environment {
         SERVICES.iter().copied().filter(is_missing).map(|name| (name, None)).collect();
     let granted = granted.into_iter().map(|(name, value)| (name, Some(value)));
     let controller = (CONTROLLER_VARIABLE, Some(std::process::id().to_string()));
-    let own = definition.env.iter().map(|(name, value)| (*name, Some((*value).to_owned())));
+    let own =
+        definition.settings.env.iter().map(|(name, value)| (*name, Some((*value).to_owned())));
     missing
         .into_iter()
         .chain(granted)

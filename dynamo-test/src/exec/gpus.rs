@@ -45,10 +45,10 @@ impl Gpus {
             case: case.name(),
             need: case.gpu_need(),
             expected_seconds,
-            group: case.definition.serial,
+            group: case.definition.settings.serial,
         };
         let turn = self.0.take(request, entry)?;
-        let vram_mib = case.definition.vram_mib;
+        let vram_mib = case.definition.settings.vram_mib;
         Ok(InUse { turn, vram_mib, meter: None, peak_mib: None })
     }
 

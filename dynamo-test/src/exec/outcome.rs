@@ -95,7 +95,7 @@ impl Outcome {
 
     /// What the case's own expectations make of it. `today` tells the date as the attribute writes it: `2027-01-31`.
     pub(crate) fn expected_by(self, definition: &Definition, today: fn() -> String) -> Self {
-        match (definition.xfail, definition.quarantine) {
+        match (definition.settings.xfail, definition.settings.quarantine) {
             (Some(Xfail { reason, strict }), _) => match self {
                 Self::Passed => Self::XPassed { reason: reason.into(), strict },
                 Self::Failed { .. } | Self::Crashed { .. } | Self::TimedOut { .. } => {

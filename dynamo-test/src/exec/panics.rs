@@ -128,7 +128,7 @@ pub(super) fn judge(case: Lineage, definition: &Definition, outcome: Outcome) ->
     let strays = find(&mut watched, Some(case)).map(|case| std::mem::take(&mut case.strays));
     let strays = strays.unwrap_or_default();
     drop(watched);
-    if definition.catches_panics || definition.should_panic.is_some() {
+    if definition.settings.catches_panics || definition.settings.should_panic.is_some() {
         return outcome;
     }
     strays.into_iter().fold(outcome, |outcome, Stray { panic, of }| match outcome {

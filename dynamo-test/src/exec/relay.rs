@@ -163,7 +163,9 @@ pub(super) fn find(registry: &Registry, assignment: &Assignment) -> Result<Case,
 /// The function of a case that may run on a thread that others have used.
 fn shares_threads(case: &Case) -> Option<SyncFunction> {
     let definition = case.definition;
-    let has_its_own = definition.own_thread || definition.isolated || !definition.env.is_empty();
+    let has_its_own = definition.settings.own_thread
+        || definition.settings.isolated
+        || !definition.settings.env.is_empty();
     match definition.body {
         Body::Sync(function) if !has_its_own => Some(function),
         Body::Sync(_) | Body::Async(_) | Body::WithFixtures(_) => None,

@@ -146,8 +146,9 @@ impl Runner {
         cases: impl Iterator<Item = Arc<Case>>,
         at_once: usize,
     ) -> Vec<Arc<Case>> {
-        let shares =
-            |case: &Arc<Case>| case.definition.serial.is_none() && !case.needs_own_environment();
+        let shares = |case: &Arc<Case>| {
+            case.definition.settings.serial.is_none() && !case.needs_own_environment()
+        };
         let (cases, others): (Vec<_>, Vec<_>) = cases.partition(shares);
         let is_for_workers = matches!(&self.executor, Executor::Workers(_)) && !self.isolate;
         // One at a time, all run in the order that was asked for.
@@ -244,11 +245,11 @@ impl Runner {
     /// Waits for a slot, for the turn in the case's serial group, and for the GPUs that it needs: one that waits for
     /// a group or for GPUs holds no slot, and one that waits for GPUs no group.
     fn admit(&self, case: &Case, entry: &Entry) -> Result<Admitted, String> {
-        if case.definition.gpus > 0 {
+        if case.definition.settings.gpus > 0 {
             let expected = self.durations.expected(case);
             return self.gpus.enter(case, expected, entry).map(Admitted::WithGpus);
         }
-        let turn = match case.definition.serial {
+        let turn = match case.definition.settings.serial {
             Some(group) => self.groups.wait(group, case.name(), entry),
             None => Ok(None),
         };
@@ -387,7 +388,8 @@ impl Runner {
         };
         let environment = environment::of(case.definition, &grants);
         // What it left on its GPUs goes with its process.
-        let fresh = self.isolate || case.definition.isolated || case.definition.gpus > 0;
+        let fresh =
+            self.isolate || case.definition.settings.isolated || case.definition.settings.gpus > 0;
         let request = self.request(Arc::clone(case), round, grants, deadline);
         let mut single = Single::new(request, progress, &self.notes);
         workers.run(&environment, fresh, &mut single);

@@ -34,7 +34,7 @@ impl Durations {
 
     /// How many seconds a case with GPUs is expected to take: what it took last, else its timeout, else a minute.
     pub(crate) fn expected(&self, case: &Case) -> f64 {
-        let timeout = case.definition.timeout_ms.map(|timeout| timeout as f64 / 1e3);
+        let timeout = case.definition.settings.timeout_ms.map(|timeout| timeout as f64 / 1e3);
         self.last(case).or(timeout).unwrap_or(UNKNOWN)
     }
 
@@ -42,8 +42,8 @@ impl Durations {
     /// others; then those that took longest.
     pub(crate) fn longest_first<T>(&self, cases: &mut [T], case: impl Fn(&T) -> Option<&Case>) {
         let weight = |planned: &T| match case(planned) {
-            Some(case) if case.definition.gpus > 0 => {
-                (f64::from(case.definition.gpus) * self.expected(case), 0.0)
+            Some(case) if case.definition.settings.gpus > 0 => {
+                (f64::from(case.definition.settings.gpus) * self.expected(case), 0.0)
             }
             Some(case) => (0.0, self.last(case).unwrap_or_default()),
             None => (0.0, 0.0),
@@ -57,7 +57,7 @@ impl Durations {
     /// Notes what a case took.
     pub(crate) fn note(&self, case: &Case, took: Duration) {
         let seconds = took.as_secs_f64();
-        let is_of_use = case.definition.gpus > 0 || seconds >= WORTH_KNOWING;
+        let is_of_use = case.definition.settings.gpus > 0 || seconds >= WORTH_KNOWING;
         // One that has become short is expected to be so.
         if is_of_use || self.last(case).is_some() {
             self.noted().insert(case.name().into(), seconds);

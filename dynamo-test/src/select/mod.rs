@@ -121,10 +121,10 @@ impl Selection {
                 "a {kind} case runs only when asked for: by --lifecycle, by --mark {kind}, by --exact"
             ));
         }
-        let ignore = case.definition.ignore;
+        let ignore = case.definition.settings.ignore;
         match (self.ignored, ignore) {
             // A runner that lists ignored cases, as nextest does, is to know those that would be skipped, too.
-            (Ignored::Only, None) if case.definition.skip.is_none() => {
+            (Ignored::Only, None) if case.definition.settings.skip.is_none() => {
                 let otherwise = || deselected("it bears no #[ignore]".into());
                 return lacks().map_or_else(otherwise, Decision::Lacking);
             }
@@ -133,7 +133,7 @@ impl Selection {
             }
             _ => {}
         }
-        match case.definition.skip {
+        match case.definition.settings.skip {
             Some(reason) => Decision::Skipped(reason.into()),
             None => lacks().map_or(Decision::Run, Decision::Lacking),
         }
@@ -152,12 +152,12 @@ impl Selection {
 
     fn gpu_limits_refuse(&self, case: &Case) -> Option<String> {
         let definition = case.definition;
-        if let Some(most) = self.gpus.filter(|most| definition.gpus > *most) {
-            return Some(format!("--gpus {most}: it needs {}", definition.gpus));
+        if let Some(most) = self.gpus.filter(|most| definition.settings.gpus > *most) {
+            return Some(format!("--gpus {most}: it needs {}", definition.settings.gpus));
         }
-        let most = self.max_vram.filter(|_| definition.gpus > 0)?;
+        let most = self.max_vram.filter(|_| definition.settings.gpus > 0)?;
         let most = gpu::Memory(most.mib);
-        match definition.vram_mib.map(gpu::Memory) {
+        match definition.settings.vram_mib.map(gpu::Memory) {
             None => Some(format!("--max-vram {most}: it does not declare its `vram`")),
             Some(vram) if vram > most => Some(format!("--max-vram {most}: it declares {vram}")),
             Some(_) => None,

@@ -25,7 +25,8 @@ impl Order {
         }
         if self.shuffle.is_some() || !self.first.is_empty() {
             cases.sort_by_key(|planned| {
-                let on_gpus = planned.decision == Decision::Run && planned.case.definition.gpus > 0;
+                let on_gpus =
+                    planned.decision == Decision::Run && planned.case.definition.settings.gpus > 0;
                 (!on_gpus, !self.first.contains(planned.case.name()))
             });
         }
