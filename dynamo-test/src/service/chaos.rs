@@ -44,9 +44,9 @@ impl Chances {
             Some(Scheduled {
                 fault,
                 after: between(&mut random, &every),
-                // A reset is over when it has happened.
+                // These are over when they have happened.
                 lasts: match (fault, between(&mut random, &lasting)) {
-                    (Fault::Reset, _) => Duration::ZERO,
+                    (Fault::Reset | Fault::ExpireLeases, _) => Duration::ZERO,
                     (_, lasts) => lasts,
                 },
             })

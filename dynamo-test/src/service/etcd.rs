@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::ServiceError;
 use super::etcd_cluster;
-use super::grpc::{self, Message};
+use super::grpc::{self, Channel, Message};
 use super::kind::{ExternalNames, Kind, Located, Unready};
 use super::locate::Program;
 #[cfg(feature = "containers")]
@@ -159,19 +159,17 @@ impl Kind for EtcdServer {
     fn wipe(&self, server: &Located<'_>, within: Duration) -> Result<(), String> {
         let member = members(server.authority).next().unwrap_or_default();
         grpc::converse(member, within, async |mut channel| {
-            let leases =
-                channel.call("/etcdserverpb.Lease/LeaseLeases", Message::default()).await?;
-            // LeaseLeasesResponse.leases = 2, LeaseStatus.ID = 1
-            for lease in leases.messages(2)? {
-                if let Some(id) = lease.number(1)? {
-                    let revoke = Message::default().with_number(1, id);
-                    channel.call("/etcdserverpb.Lease/LeaseRevoke", revoke).await?;
-                }
-            }
+            revoke_leases(&mut channel).await?;
             // DeleteRangeRequest.key = 1, range_end = 2: from "\0" to "\0" is every key.
             let everything = Message::default().with_bytes(1, b"\0").with_bytes(2, b"\0");
             channel.call("/etcdserverpb.KV/DeleteRange", everything).await?;
             Ok(())
+        })
+    }
+
+    fn expire_leases(&self, server: &Located<'_>, within: Duration) -> Result<(), String> {
+        grpc::converse(server.authority, within, async |mut channel| {
+            revoke_leases(&mut channel).await
         })
     }
 
@@ -184,6 +182,19 @@ impl Kind for EtcdServer {
             channel.call("/etcdserverpb.KV/DeleteRange", keys).await.map(drop)
         })
     }
+}
+
+/// Revokes every lease: what etcd itself does with one that has run out.
+async fn revoke_leases(channel: &mut Channel) -> Result<(), String> {
+    let leases = channel.call("/etcdserverpb.Lease/LeaseLeases", Message::default()).await?;
+    // LeaseLeasesResponse.leases = 2, LeaseStatus.ID = 1
+    for lease in leases.messages(2)? {
+        if let Some(id) = lease.number(1)? {
+            let revoke = Message::default().with_number(1, id);
+            channel.call("/etcdserverpb.Lease/LeaseRevoke", revoke).await?;
+        }
+    }
+    Ok(())
 }
 
 /// The first key behind all that begin so.

@@ -40,6 +40,8 @@ pub enum Fault {
     Refuse,
     /// The connections that there are break. This is over when it has happened.
     Reset,
+    /// Every lease of etcd runs out. This is over when it has happened.
+    ExpireLeases,
 }
 
 impl Fault {
@@ -62,7 +64,9 @@ impl Fault {
                 }
             }
             Self::Refuse => conditions.refuse = true,
-            Self::Pause | Self::Kill | Self::Stop | Self::Reset => return None,
+            Self::Pause | Self::Kill | Self::Stop | Self::Reset | Self::ExpireLeases => {
+                return None;
+            }
         }
         Some(conditions)
     }
@@ -89,6 +93,7 @@ impl fmt::Display for Fault {
             }
             Self::Refuse => f.write_str("refuse"),
             Self::Reset => f.write_str("reset"),
+            Self::ExpireLeases => f.write_str("expiry of all leases"),
         }
     }
 }

@@ -80,6 +80,12 @@ pub(crate) trait Kind: Sync {
     /// says what is in the way.
     fn wipe(&self, server: &Located<'_>, within: Duration) -> Result<(), String>;
 
+    /// Has all leases that a server has granted run out, if it knows such a thing.
+    fn expire_leases(&self, server: &Located<'_>, within: Duration) -> Result<(), String> {
+        let _ = (server, within);
+        Err(format!("{} grants no leases that could run out", self.server()))
+    }
+
     /// Removes what has names that begin so from a server that others use, too.
     fn clear(&self, server: &Located<'_>, prefix: &str, within: Duration) -> Result<(), String> {
         let _ = (server, prefix, within);
@@ -125,7 +131,7 @@ pub(crate) struct Located<'a> {
 
 /// A server that a case wants.
 #[derive(Clone, Copy)]
-pub(crate) struct Want {
+pub struct Want {
     pub(crate) kind: &'static dyn Kind,
     pub(crate) mode: Mode,
 }

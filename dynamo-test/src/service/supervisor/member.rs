@@ -149,6 +149,8 @@ impl Member {
             Fault::Pause => self.command(which, Command::Pause),
             Fault::Kill => self.command(which, Command::Kill),
             Fault::Stop => self.command(which, Command::Terminate),
+            // It befalls a server by what a client asks of it, which is for who inflicts it.
+            Fault::ExpireLeases => Ok(()),
             Fault::Partition { .. }
             | Fault::Latency { .. }
             | Fault::Bandwidth { .. }
