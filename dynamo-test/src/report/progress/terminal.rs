@@ -3,17 +3,17 @@
 
 use std::fs::File;
 use std::io::{self, PipeReader, Read, Write};
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::mem;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use console::{Term, truncate_str};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::stdio::{dup2_stderr, dup2_stdout, stderr, stdout};
-use rustix::termios::tcgetwinsize;
-use unicode_width::UnicodeWidthChar;
 
 use super::same_stream;
 use super::view::View;
@@ -35,8 +35,10 @@ impl Terminal {
         let terminal = File::from(fcntl_dupfd_cloexec(stderr(), 3)?);
         let (printed, diverted) = Diverted::here()?;
         let is_over = Arc::new(AtomicBool::new(false));
+        let picture = Picture { terminal: Arc::new(terminal), drawn: Arc::default() };
         let screen = Screen {
-            terminal,
+            terminal: Term::read_write_pair(picture.terminal.try_clone()?, picture.clone()),
+            picture,
             unfinished: Vec::new(),
             shown: Vec::new(),
             suspended: process_groups::suspended(),
@@ -92,9 +94,41 @@ impl Drop for Diverted {
     }
 }
 
+/// What is drawn, which comes to the terminal all at once, so that nothing flickers.
+#[derive(Clone, Debug)]
+struct Picture {
+    terminal: Arc<File>,
+    drawn: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Picture {
+    fn show(&self) -> io::Result<()> {
+        let drawn = mem::take(&mut *self.drawn.lock().unwrap_or_else(PoisonError::into_inner));
+        (&*self.terminal).write_all(&drawn)
+    }
+}
+
+impl Write for Picture {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.drawn.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl AsRawFd for Picture {
+    fn as_raw_fd(&self) -> RawFd {
+        self.terminal.as_raw_fd()
+    }
+}
+
 /// What stands on the terminal.
 struct Screen {
-    terminal: File,
+    /// It draws into the picture.
+    terminal: Term,
+    picture: Picture,
     /// The last line that was printed, until it is whole.
     unfinished: Vec<u8>,
     /// The lines of the view.
@@ -119,7 +153,7 @@ impl Screen {
                 },
             }
         }
-        let rest = std::mem::take(&mut self.unfinished);
+        let rest = mem::take(&mut self.unfinished);
         self.write(&rest, Vec::new());
     }
 
@@ -129,54 +163,39 @@ impl Screen {
         let whole =
             self.unfinished.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         let lines: Vec<u8> = self.unfinished.drain(..whole).collect();
-        let (width, height) = self.size();
-        let shown = view.lines(height).into_iter().map(|line| cut(line, width)).collect();
+        let (height, width) = self.terminal.size();
+        let lines_of_view = view.lines(height.into()).into_iter();
+        let shown = lines_of_view.map(|line| cut(&line, width.into())).collect();
         if !lines.is_empty() || shown != self.shown {
             self.write(&lines, shown);
         }
     }
 
-    /// In one go, so that nothing flickers.
     fn write(&mut self, text: &[u8], shown: Vec<String>) {
         let suspended = process_groups::suspended();
-        let mut bytes = Vec::new();
         // After a suspension others have written below.
-        if !self.shown.is_empty() && suspended == self.suspended {
-            bytes.extend_from_slice(format!("\r\x1b[{}A\x1b[J", self.shown.len()).as_bytes());
-        }
-        bytes.extend_from_slice(text);
-        for line in &shown {
-            bytes.extend_from_slice(line.as_bytes());
-            bytes.push(b'\n');
-        }
+        let is_there = suspended == self.suspended;
         // Who has lost the terminal sees nothing of it.
-        let _ = self.terminal.write_all(&bytes);
+        let _ = self.draw(text, &shown, if is_there { self.shown.len() } else { 0 });
         self.suspended = suspended;
         self.shown = shown;
     }
 
-    /// Columns and lines.
-    fn size(&self) -> (usize, usize) {
-        match tcgetwinsize(&self.terminal) {
-            Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
-                (size.ws_col.into(), size.ws_row.into())
-            }
-            _ => (80, 24),
+    /// Draws a text and the view below it, in the place of so many lines.
+    fn draw(&self, text: &[u8], shown: &[String], instead_of: usize) -> io::Result<()> {
+        if instead_of > 0 {
+            self.terminal.move_cursor_up(instead_of)?;
+            self.terminal.clear_to_end_of_screen()?;
         }
+        (&self.terminal).write_all(text)?;
+        shown.iter().try_for_each(|line| self.terminal.write_line(line))?;
+        self.picture.show()
     }
 }
 
 /// As much of a line as fits: the view's lines are counted.
-fn cut(mut line: String, width: usize) -> String {
-    let mut columns = 0;
-    let end = line.char_indices().find_map(|(position, character)| {
-        columns += character.width().unwrap_or(0);
-        (columns >= width).then_some(position)
-    });
-    if let Some(end) = end {
-        line.truncate(end);
-    }
-    line
+fn cut(line: &str, width: usize) -> String {
+    truncate_str(line, width.saturating_sub(1), "").into_owned()
 }
 
 #[cfg(test)]
@@ -186,7 +205,6 @@ mod tests {
 
     #[dynamo_test]
     fn a_line_of_the_view_never_reaches_the_end_of_the_terminals() {
-        let cut = |line: &str, width| cut(line.into(), width);
         assert_eq!(cut("größer", 7), "größer");
         assert_eq!(cut("größer", 6), "größe");
         assert_eq!(cut("試験", 4), "試", "each of them is two columns wide");
