@@ -70,15 +70,13 @@ pub(crate) fn dynamo_test(
         Some(reason) => quote! { #[ignore = #reason] },
         None => quote! { #[ignore] },
     });
-    let apple_section = format!("__DATA,{SECTION}");
+    let in_section = in_section();
     quote! {
         #(#cfg)*
         const _: () = {
             #by_value
             #function
-            #[used]
-            #[cfg_attr(target_vendor = "apple", unsafe(link_section = #apple_section))]
-            #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = #SECTION))]
+            #in_section
             static __DYNAMO_TEST: ::dynamo_test::__private::Definition = #definition;
         };
         #(#cfg)*
@@ -90,16 +88,31 @@ pub(crate) fn dynamo_test(
     }
 }
 
+/// Has a static lie in the section where the library looks for definitions.
+fn in_section() -> TokenStream {
+    let apple = format!("__DATA,{SECTION}");
+    quote! {
+        #[used]
+        #[cfg_attr(target_vendor = "apple", unsafe(link_section = #apple))]
+        #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = #SECTION))]
+    }
+}
+
 /// The `main` function, after what must be said before it.
 pub(crate) fn main(refusal: TokenStream) -> TokenStream {
+    let in_section = in_section();
     quote! {
         #refusal
         fn main() -> ::std::process::ExitCode {
+            #in_section
+            static SECTION: ::dynamo_test::__private::Section =
+                ::dynamo_test::__private::Section::HERE;
             ::dynamo_test::__private::main(&::dynamo_test::__private::Target {
                 package: ::core::env!("CARGO_PKG_NAME"),
                 crate_name: ::core::env!("CARGO_CRATE_NAME"),
                 binary: ::core::option_env!("CARGO_BIN_NAME"),
                 target_tmpdir: ::core::option_env!("CARGO_TARGET_TMPDIR"),
+                section: &SECTION,
             })
         }
     }

@@ -1,9 +1,9 @@
 //! What the function under `#[dynamo_test]` may look like: its own attributes, and its signature.
 
-use proc_macro2::{Group, TokenStream};
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, FnArg, LitStr, Meta, PatType, Safety, Signature, Type, Visibility, token};
+use syn::{Attribute, FnArg, LitStr, Meta, PatType, Safety, Signature, Type, Visibility};
 
 use crate::errors::Errors;
 use crate::values::text;
@@ -20,10 +20,19 @@ impl Parse for Function {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let attrs = Attribute::parse_outer(input)?;
         let (vis, sig) = (input.parse()?, input.parse()?);
-        if !input.peek(token::Brace) {
-            return Err(input.error("expected curly braces"));
-        }
-        Ok(Self { attrs, vis, sig, body: input.parse()? })
+        let start = input.fork();
+        let body = braces(input.parse()?).ok_or_else(|| start.error("expected curly braces"))?;
+        Ok(Self { attrs, vis, sig, body })
+    }
+}
+
+/// The group in braces that this is, or is by way of a macro's `$body:block`.
+fn braces(tree: TokenTree) -> Option<Group> {
+    let TokenTree::Group(group) = tree else { return None };
+    match group.delimiter() {
+        Delimiter::Brace => Some(group),
+        Delimiter::None => group.stream().into_iter().next().and_then(braces),
+        Delimiter::Parenthesis | Delimiter::Bracket => None,
     }
 }
 

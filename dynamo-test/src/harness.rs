@@ -45,6 +45,12 @@ pub fn main(target: &Target) -> ExitCode {
     if env::args_os().nth(1).is_some_and(|first| first == supervisor::ARGUMENT) {
         supervisor::serve();
     }
+    if !target.section.is_this() {
+        return refuse(
+            &"the cases of this binary cannot be seen, because dynamo-test is in a dynamic library that it uses: have \
+              cargo link that statically (`crate-type = [\"rlib\"]`, and no `-C prefer-dynamic`)",
+        );
+    }
     match Options::from_command_line() {
         Ok(options) => run(target, options),
         Err(error) => refuse(&error),

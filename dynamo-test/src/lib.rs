@@ -323,8 +323,8 @@ pub mod __private {
     pub use inventory;
 
     pub use crate::case::{
-        AsyncFunction, Body, Definition, IntoTestResult, Prepared, Quarantine, Runtime, Settings,
-        Suite, SyncFunction, Xfail,
+        AsyncFunction, Body, Definition, IntoTestResult, Prepared, Quarantine, Runtime, Section,
+        Settings, Suite, SyncFunction, Xfail,
     };
     #[cfg(all(feature = "gpu", target_os = "linux"))]
     pub use crate::exec::Leasing;

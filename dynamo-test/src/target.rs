@@ -1,7 +1,9 @@
 //! Which cargo target the test binary is.
 
+use crate::case::Section;
+
 /// What `main!` writes down of the target it stands in.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Target {
     /// `CARGO_PKG_NAME`.
     pub package: &'static str,
@@ -11,6 +13,8 @@ pub struct Target {
     pub binary: Option<&'static str>,
     /// `CARGO_TARGET_TMPDIR`, which only an integration test has.
     pub target_tmpdir: Option<&'static str>,
+    /// Where the binary has its definitions.
+    pub section: &'static Section,
 }
 
 impl Target {

@@ -13,6 +13,7 @@ pub use definition::{Definition, Quarantine, Runtime, Settings, Xfail};
 pub(crate) use early_end::EarlyEnd;
 pub(crate) use registry::Registry;
 pub use registry::Suite;
+pub use section::Section;
 
 use crate::fixture::Needs;
 use crate::gpu;

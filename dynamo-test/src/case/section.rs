@@ -24,11 +24,27 @@ macro_rules! section {
     };
 }
 
+/// What lies in a section and takes no room.
+#[repr(transparent)]
+pub struct Section([Definition; 0]);
+
+impl Section {
+    /// The value of a static that lies in it.
+    pub const HERE: Self = Self([]);
+
+    /// Whether [`definitions`] are those of the section that this lies in. A dynamic library in which this crate is sees
+    /// its own.
+    pub(crate) fn is_this(&'static self) -> bool {
+        let here = (&raw const *self).addr();
+        ((&raw const START).addr()..=(&raw const STOP).addr()).contains(&here)
+    }
+}
+
 /// Without it a binary without cases would have no section.
 #[used]
 #[cfg_attr(target_vendor = "apple", unsafe(link_section = section!("__DATA,")))]
 #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = section!("")))]
-static NONE: [Definition; 0] = [];
+static SECTION: Section = Section::HERE;
 
 // SAFETY: the linker makes both, at the section's ends.
 unsafe extern "C" {

@@ -7,9 +7,9 @@
 
 use std::io::{self, Write};
 use std::process;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::attempt::{self, Running};
 use super::line::Line;
@@ -19,22 +19,34 @@ use super::traces::Before;
 use super::wire::{Assignment, Report};
 use super::worker::Answers;
 use super::{Outcome, panics};
-use crate::aside::{HARNESS_THREAD, aside};
-use crate::case::{Body, Case, Registry, SyncFunction};
+use crate::aside::aside;
+use crate::case::{Body, Case, Definition, Registry, SyncFunction};
 
 /// The name by which Rust knows a thread that is not one case's own: a panic's message has it.
 const CASE_THREAD: &str = "case";
 
-/// A worker's cases, and what its threads hand on.
+/// A worker's cases, and what its threads share.
 pub(super) struct Relay {
     line: Arc<Line>,
     answers: Answers,
     registry: Registry,
     standard: StandardStreams,
-    /// The state before the cases.
-    before: OnceLock<Before>,
-    /// The case that the thread before has ended with.
-    last: Mutex<Option<Ran>>,
+    /// The state before the cases, with the thread that starts all others, and without those.
+    before: Before,
+}
+
+/// A case that is to run.
+struct Next {
+    assignment: Assignment,
+    case: Result<Case, Outcome>,
+}
+
+/// Why a thread runs no other case.
+enum Left {
+    /// This one has left something in it.
+    By(Ran),
+    /// This one gets a thread of its own.
+    For(Next),
 }
 
 impl Relay {
@@ -42,63 +54,79 @@ impl Relay {
     pub(super) fn start(line: Arc<Line>, answers: Answers) -> io::Result<()> {
         let standard = StandardStreams::keep()?;
         aside(move || {
-            let (registry, before, last) = (Registry::collect(), OnceLock::new(), Mutex::default());
-            Arc::new(Self { line, answers, registry, standard, before, last }).run();
+            let (registry, before) = (Registry::collect(), Before::observe());
+            Arc::new(Self { line, answers, registry, standard, before }).run();
         })
     }
 
-    /// Starts a thread for the cases, and whenever that has ended, another: what a thread has of the one that started
-    /// it is never a case's.
+    /// Runs the cases, each on another thread, because a thread has much of the one that started it.
     fn run(self: Arc<Self>) -> ! {
+        let mut next = self.next();
         loop {
             let relay = Arc::clone(&self);
-            let thread = thread::Builder::new().name(CASE_THREAD.into());
-            match thread.spawn(move || relay.leg(ThreadState::observe)).map(JoinHandle::join) {
-                Ok(Ok(())) => {}
-                // The harness itself has panicked: the controller learns that the process has ended.
+            let leg = match next.plain() {
+                Some(_) => thread::Builder::new().name(CASE_THREAD.into()),
+                None => {
+                    self.conclude(Ran::apart(next.case, next.assignment, &self.answers), 0);
+                    next = self.next();
+                    continue;
+                }
+            };
+            next = match leg.spawn(move || relay.leg(next)).map(JoinHandle::join) {
+                Ok(Ok(Left::By(ran))) => {
+                    self.conclude(ran.with_its_thread(), 0);
+                    self.next()
+                }
+                Ok(Ok(Left::For(next))) => next,
+                // The harness has panicked, and the controller learns that the process has ended.
                 Ok(Err(_)) => process::abort(),
-                // Here then, and the cases will say that there can be no other thread.
-                Err(_) => self.leg(|| None),
-            }
+                Err(error) => {
+                    self.conclude(Ran::not(&error), 0);
+                    self.next()
+                }
+            };
         }
     }
 
-    /// Runs cases, one after the other, until one of them has left something in this thread.
-    fn leg(&self, observe: impl FnOnce() -> Option<ThreadState>) {
-        let before = self.before.get_or_init(Before::observe);
-        if let Some(ran) = self.last().take() {
-            self.conclude(ran, before);
-        }
+    /// Runs plain cases, one after the other, until one of them has left something in this thread.
+    fn leg(&self, mut next: Next) -> Left {
         panics::ready();
-        let as_new = observe();
+        let as_new = ThreadState::observe();
         loop {
-            let assignment = self.line.next();
-            let case = find(&self.registry, &assignment);
-            let shared = case.as_ref().ok().and_then(|case| Some((case, shares_threads(case)?)));
-            let (Some(state), Some((case, function))) = (&as_new, shared) else {
-                ThreadState::show_name(HARNESS_THREAD);
-                self.conclude(Ran::apart(case, assignment, &self.answers), before);
-                continue;
-            };
+            let Some((case, function)) = next.plain() else { return Left::For(next) };
             ThreadState::show_name(case.name());
             let ran = Ran::here(case, function);
-            if !ran.outcome.passed() || !state.is_as_before() {
-                *self.last() = Some(ran);
-                return;
+            if !ran.outcome.passed() || !as_new.is_as_before() {
+                return Left::By(ran);
             }
-            self.conclude(ran, before);
+            self.conclude(ran, 1);
+            next = self.next();
         }
     }
 
-    /// Looks for what the case has left, and says what became of it.
-    fn conclude(&self, ran: Ran, before: &Before) {
-        let report = ran.report(before.traces(), || self.standard.put_back());
+    /// Waits for the next case.
+    fn next(&self) -> Next {
+        let assignment = self.line.next();
+        Next { case: find(&self.registry, &assignment), assignment }
+    }
+
+    /// Looks for what the case has left, beside so many threads of the harness's, and says what became of it.
+    fn conclude(&self, ran: Ran, threads: u64) {
+        let report = ran.report(self.before.traces_beside(threads), || self.standard.put_back());
         self.line.ended(!report.traces.is_empty());
         self.answers.report(report);
     }
+}
 
-    fn last(&self) -> MutexGuard<'_, Option<Ran>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+impl Next {
+    /// The function of a case that may run on a thread which others have used.
+    fn plain(&self) -> Option<(&Case, SyncFunction)> {
+        let case = self.case.as_ref().ok()?;
+        let Definition { body: Body::Sync(function), settings, .. } = case.definition else {
+            return None;
+        };
+        let has_its_own = settings.own_thread || settings.isolated || !settings.env.is_empty();
+        (ThreadState::IS_KNOWN && !has_its_own).then_some((case, *function))
     }
 }
 
@@ -106,7 +134,8 @@ impl Relay {
 pub(super) struct Ran {
     running: Option<Running>,
     outcome: Outcome,
-    micros: u64,
+    started: Instant,
+    took: Duration,
 }
 
 impl Ran {
@@ -120,13 +149,14 @@ impl Ran {
         let running = case.and_then(|case| {
             attempt::start(&case, assignment.grants, answers.notes(assignment.index))
         });
-        match running {
+        let (running, outcome) = match running {
             Ok(mut running) => {
                 let outcome = running.wait();
-                Self { running: Some(running), outcome, micros: micros_since(started) }
+                (Some(running), outcome)
             }
-            Err(outcome) => Self { running: None, outcome, micros: micros_since(started) },
-        }
+            Err(outcome) => (None, outcome),
+        };
+        Self { running, outcome, started, took: started.elapsed() }
     }
 
     /// Runs a case on this thread.
@@ -134,12 +164,23 @@ impl Ran {
         let started = Instant::now();
         let mut running = attempt::run_here(case.definition, function);
         let outcome = running.wait();
-        Self { running: Some(running), outcome, micros: micros_since(started) }
+        Self { running: Some(running), outcome, started, took: started.elapsed() }
+    }
+
+    /// A case that could not run.
+    fn not(error: &io::Error) -> Self {
+        let outcome = Outcome::error(format!("no thread could be started: {error}"));
+        Self { running: None, outcome, started: Instant::now(), took: Duration::ZERO }
+    }
+
+    /// Its thread has ended just now, and dropped its thread-locals, which belongs to the case.
+    fn with_its_thread(self) -> Self {
+        Self { took: self.started.elapsed(), ..self }
     }
 
     /// What became of it, given its traces; `printed` tells how much is printed, once all is.
     pub(super) fn report(self, traces: Vec<String>, printed: impl FnOnce() -> u64) -> Report {
-        let Self { running, outcome, micros } = self;
+        let Self { running, outcome, took, .. } = self;
         // Threads that it left may have panicked while their end was awaited.
         let outcome = match running {
             Some(running) => running.judge(outcome),
@@ -148,6 +189,7 @@ impl Ran {
         // What stands in the buffer belongs to this case; a stream that the test closed has lost it anyway.
         let _ = io::stdout().flush();
         flush_c_streams();
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         Report { outcome, micros, printed: printed(), traces }
     }
 }
@@ -158,22 +200,6 @@ pub(super) fn find(registry: &Registry, assignment: &Assignment) -> Result<Case,
     case.filter(|case| case.definition.path == assignment.path).ok_or_else(|| {
         Outcome::error("the worker does not know the case: was the test binary rebuilt meanwhile?")
     })
-}
-
-/// The function of a case that may run on a thread that others have used.
-fn shares_threads(case: &Case) -> Option<SyncFunction> {
-    let definition = case.definition;
-    let has_its_own = definition.settings.own_thread
-        || definition.settings.isolated
-        || !definition.settings.env.is_empty();
-    match definition.body {
-        Body::Sync(function) if !has_its_own => Some(function),
-        Body::Sync(_) | Body::Async(_) | Body::WithFixtures(_) => None,
-    }
-}
-
-fn micros_since(started: Instant) -> u64 {
-    u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Writes out what C code (CUDA's libraries, say) has printed and the C library still holds.

@@ -63,7 +63,8 @@ extern "C" fn print_own(_signal: libc::c_int) {
 }
 
 /// Where the harness's own frames begin, which are the same under every case.
-const HARNESS: [&str; 3] = ["dynamo_test::exec::", "__DYNAMO_TEST", "__rust_begin_short_backtrace"];
+const HARNESS: [&str; 4] =
+    ["dynamo_test::exec::", "dynamo_test::case::", "__DYNAMO_TEST", "__rust_begin_short_backtrace"];
 
 /// The frames between the signal, which comes first, and the harness.
 fn shorten(backtrace: &str) -> String {

@@ -1,10 +1,10 @@
 //! What a thread keeps to itself, compared as bytes: a case that has changed none of it has left nothing in its thread,
 //! and the next case may have that.
 //!
-//! Looked at are the thread-locals of the program and of every library, the C library's among them (the destructors of
-//! Rust's and C++'s thread-locals are registered there), the signals that are blocked, and the CPUs that may be used.
-//! A value behind a pointer cannot change unseen: the pointer is there only after some case has made the value, and
-//! that case had the thread to itself from then on.
+//! Looked at are the thread-locals of the program and of every library, the C library's among them (glibc registers the
+//! destructors of Rust's and C++'s thread-locals there); what C code keeps under keys; the signals that are blocked; the
+//! CPUs that may be used. A case's value behind a pointer cannot change unseen: the pointer is there only after a case
+//! has made the value, and that case had the thread to itself from then on.
 
 #[cfg(target_os = "linux")]
 pub(super) use linux::ThreadState;
@@ -25,22 +25,29 @@ mod linux {
         locals: Vec<Locals>,
         /// What stood there.
         bytes: Vec<Vec<MaybeUninit<u8>>>,
+        specific: Specific,
         kernel: Kernel,
     }
 
     impl ThreadState {
-        /// The state now; none where it cannot be known.
-        #[allow(clippy::unnecessary_wraps, reason = "on other systems there is none")]
-        pub(in super::super) fn observe() -> Option<Self> {
+        /// Whether it can be known.
+        pub(in super::super) const IS_KNOWN: bool = true;
+
+        /// The state now.
+        pub(in super::super) fn observe() -> Self {
             forget_last_error();
+            let specific = Specific::now();
             let locals = Locals::all();
             let bytes = locals.iter().map(Locals::copy).collect();
-            Some(Self { locals, bytes, kernel: Kernel::now() })
+            Self { locals, bytes, specific, kernel: Kernel::now() }
         }
 
         /// Whether nothing has changed.
         pub(in super::super) fn is_as_before(&self) -> bool {
             forget_last_error();
+            if Specific::now() != self.specific {
+                return false;
+            }
             // In this order, because a list that is as it was holds the same places.
             Locals::all() == self.locals
                 && self.locals.iter().zip(&self.bytes).all(|(locals, bytes)| locals.are(bytes))
@@ -119,6 +126,27 @@ mod linux {
         0
     }
 
+    /// What C code keeps for the thread under keys (`pthread_setspecific`).
+    #[derive(PartialEq, Eq)]
+    struct Specific(Vec<*mut c_void>);
+
+    impl Specific {
+        /// Keys are numbers, and the lowest that is free is given to who asks for one: so those below it are looked at.
+        /// One above it, whose like below were all given back, is not.
+        fn now() -> Self {
+            let mut free = 0;
+            // SAFETY: it writes a key, which is given back at once.
+            let is_known = unsafe { libc::pthread_key_create(&raw mut free, None) == 0 };
+            if !is_known {
+                return Self(Vec::new());
+            }
+            // SAFETY: nobody has been told of the key.
+            unsafe { libc::pthread_key_delete(free) };
+            // SAFETY: of a key that is in use it reads a pointer, of any other number nothing.
+            Self((0..free).map(|key| unsafe { libc::pthread_getspecific(key) }).collect())
+        }
+    }
+
     /// What the kernel knows of the calling thread.
     struct Kernel {
         blocked: sigset_t,
@@ -153,8 +181,10 @@ mod unknown {
     pub(in super::super) struct ThreadState(Infallible);
 
     impl ThreadState {
-        pub(in super::super) fn observe() -> Option<Self> {
-            None
+        pub(in super::super) const IS_KNOWN: bool = false;
+
+        pub(in super::super) fn observe() -> Self {
+            unreachable!("nobody asks for what is not known")
         }
 
         pub(in super::super) fn is_as_before(&self) -> bool {

@@ -25,6 +25,8 @@ pub(super) struct Before {
     threads: Threads,
     /// How many there are; none where the system does not tell.
     count: Option<u64>,
+    /// Which they are.
+    thread_ids: Vec<u32>,
     /// The child processes of a process that has some of its own; a worker has none.
     own_children: Option<Vec<u32>>,
 }
@@ -39,6 +41,7 @@ impl Before {
             folder: std::env::current_dir().ok(),
             umask: current_umask(),
             count: threads.count(),
+            thread_ids: numbers("/proc/self/task").collect(),
             threads,
             own_children: None,
         }
@@ -51,11 +54,16 @@ impl Before {
 
     /// Names what differs now, and ends the child processes that are still there.
     pub(super) fn traces(&self) -> Vec<String> {
+        self.traces_beside(0)
+    }
+
+    /// The same where so many threads are there that were not before, and no trace: this one, if it is 1.
+    pub(super) fn traces_beside(&self, threads: u64) -> Vec<String> {
         let children = match &self.own_children {
             None => end_children(),
             Some(own) => end_those_that(|child| !own.contains(child)),
         };
-        let threads_left = self.threads_left();
+        let threads_left = self.threads_left(threads);
         let mut traces = Vec::new();
         // Only where no thread of the case is left does nobody change the environment meanwhile.
         let is_alone = self.count.is_some() && threads_left.is_none();
@@ -115,10 +123,23 @@ impl Before {
     }
 
     /// The names of threads that the case started and did not join.
-    fn threads_left(&self) -> Option<String> {
-        let before = self.count?;
-        let gone = wait_until(|| self.threads.count().is_none_or(|now| now <= before));
-        (!gone).then(|| thread_names(before))
+    fn threads_left(&self, beside: u64) -> Option<String> {
+        let most = self.count? + beside;
+        let gone = wait_until(|| self.threads.count().is_none_or(|now| now <= most));
+        (!gone).then(|| self.names_of_others())
+    }
+
+    /// The names of the threads that were not there before, this one left out.
+    fn names_of_others(&self) -> String {
+        let own = fs::read_link("/proc/thread-self").unwrap_or_default();
+        let own = own.file_name().and_then(|name| name.to_str()?.parse().ok());
+        let mut others: Vec<u32> = numbers("/proc/self/task")
+            .filter(|thread| !self.thread_ids.contains(thread) && Some(*thread) != own)
+            .collect();
+        others.sort_unstable();
+        let names: Vec<String> =
+            others.iter().map(|thread| name_of(&format!("self/task/{thread}"))).collect();
+        names.join(", ")
     }
 }
 
@@ -166,16 +187,6 @@ impl Threads {
         let links = rustix::fs::fstat(self.0.as_ref()?).ok()?.st_nlink;
         Some((links as u64).saturating_sub(2))
     }
-}
-
-/// The names of the youngest threads, those before left out.
-fn thread_names(before: u64) -> String {
-    let mut threads: Vec<u32> = numbers("/proc/self/task").collect();
-    threads.sort_unstable();
-    let youngest = threads.into_iter().skip(usize::try_from(before).unwrap_or(usize::MAX));
-    let names: Vec<String> =
-        youngest.map(|thread| name_of(&format!("self/task/{thread}"))).collect();
-    names.join(", ")
 }
 
 /// Kills the processes that the case started, and those that they started, and names those that still ran.

@@ -48,6 +48,16 @@ fn with_items() {
     assert_eq!(helper(), 3);
 }
 
+macro_rules! written_by_a_macro {
+    ($visibility:vis $name:ident -> $result:ty $body:block) => {
+        #[dynamo_test]
+        $visibility fn $name() -> $result $body
+    };
+}
+
+written_by_a_macro! { pub with_a_block_of_a_macro -> Result<(), std::num::ParseIntError> { "1".parse::<u8>().map(drop) } }
+written_by_a_macro! { with_a_type_of_a_macro -> () {} }
+
 #[dynamo_test]
 fn of_the_name_of_a_marker() {
     // The markers' names are in scope in the attribute alone.
