@@ -21,7 +21,7 @@ fn members_are_lost_one_by_one_and_come_back(crates: FixtureCrates) {
     let mut command = crates.command(SERVICES);
     let ran = FixtureCrates::finish(command.env("TMPDIR", &long).arg("cluster::"));
     assert_eq!(ran.code, Some(0), "{}", ran.stdout);
-    assert_eq!(ran.passed().len(), 7, "{}", ran.stdout);
+    assert_eq!(ran.passed().len(), 8, "{}", ran.stdout);
     assert_eq!(fs::read_dir(long).unwrap().count(), 0);
 }
 

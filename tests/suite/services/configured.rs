@@ -19,7 +19,7 @@ fn each_case_finds_the_server_that_it_asked_for(crates: FixtureCrates) {
         "--test-threads=2",
     ]);
     let ran = FixtureCrates::finish(&mut command);
-    assert_eq!((ran.code, ran.passed().len()), (Some(0), 10), "{}", ran.stdout);
+    assert_eq!((ran.code, ran.passed().len()), (Some(0), 11), "{}", ran.stdout);
     assert!(crates.leftovers().is_empty(), "{:?}", crates.leftovers());
 }
 
