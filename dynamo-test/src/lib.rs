@@ -119,9 +119,9 @@ mod variables;
 /// Every case starts with thread-locals that no other case has touched. A case that is async or has fixtures, that says
 /// `isolated` or `env(…)`, or stands under [`test`](macro@test), runs on a thread of its own, and
 /// `std::thread::current().name()` is its name. A plain function runs, on Linux, on the thread of those before it,
-/// unless one of them has failed or has left something there: a changed thread-local, blocked signals, other CPUs. So its
-/// thread's name says nothing. A case that changes its thread in other ways (its namespaces, its memory policy) says
-/// `isolated`.
+/// unless one of them did not pass or has left something there: a changed thread-local, a value under one of C's keys,
+/// blocked signals, other CPUs. So its thread's name and id say nothing of it, and a panic's message says `thread 'case'`.
+/// A case that changes its thread in other ways (its priority, its namespaces, its memory policy) says `isolated`.
 ///
 /// # Panics elsewhere than in the function
 ///
