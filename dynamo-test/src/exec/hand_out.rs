@@ -226,7 +226,7 @@ impl<'a, C: Cases> HandOut<'a, C> {
 
     /// The first of those handed over has come to an end of its own.
     fn ended(&mut self, report: Report) -> Result<(), End> {
-        let Report { outcome, micros, printed, traces } = report;
+        let Report { outcome, nanos, printed, traces } = report;
         // Somebody else has written into the socket.
         let Some(request) = self.handed.pop_front() else { return Err(End::Spent) };
         self.cases.answered();
@@ -238,7 +238,7 @@ impl<'a, C: Cases> HandOut<'a, C> {
             // What cannot be read is missing, which is all.
             self.worker.take_output(Some(printed), whole.as_deref()).ok().flatten()
         };
-        let duration = Duration::from_micros(micros);
+        let duration = Duration::from_nanos(nanos);
         self.is_new = false;
         self.most = match duration {
             short if short <= SHORT => MOST.min(self.most * 2),

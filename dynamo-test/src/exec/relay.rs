@@ -189,8 +189,8 @@ impl Ran {
         // What stands in the buffer belongs to this case; a stream that the test closed has lost it anyway.
         let _ = io::stdout().flush();
         flush_c_streams();
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        Report { outcome, micros, printed: printed(), traces }
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        Report { outcome, nanos, printed: printed(), traces }
     }
 }
 

@@ -109,7 +109,7 @@ pub(super) struct Assignment {
 #[derive(Debug)]
 pub(super) struct Report {
     pub(super) outcome: Outcome,
-    pub(super) micros: u64,
+    pub(super) nanos: u64,
     /// How long the file is that its output goes to, in bytes.
     pub(super) printed: u64,
     /// What the case left in the worker; such a worker is done, and what it was ordered beyond has not begun.
@@ -191,8 +191,8 @@ struct Findings {
 impl Message for Answer {
     fn encode(&self, body: &mut Vec<u8>) -> u8 {
         match self {
-            Self::Ended(Report { outcome, micros, printed, traces }) => {
-                put_number(body, *micros);
+            Self::Ended(Report { outcome, nanos, printed, traces }) => {
+                put_number(body, *nanos);
                 put_number(body, *printed);
                 if !outcome.passed() || !traces.is_empty() {
                     let (outcome, traces) = (outcome.clone(), traces.clone());
@@ -229,11 +229,11 @@ impl Message for Answer {
 
 impl Report {
     fn decode(mut body: Body<'_>) -> Result<Self, Malformed> {
-        let (micros, printed) = (body.number()?, body.number()?);
+        let (nanos, printed) = (body.number()?, body.number()?);
         let findings = body.json()?;
         let Findings { outcome, traces } =
             findings.unwrap_or(Findings { outcome: Outcome::Passed, traces: Vec::new() });
-        Ok(Self { outcome, micros, printed, traces })
+        Ok(Self { outcome, nanos, printed, traces })
     }
 }
 

@@ -34,8 +34,8 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
 fn answers() -> impl Strategy<Value = Answer> {
     let traces = prop::collection::vec(any::<String>(), 0..3);
     prop_oneof![
-        (outcomes(), any::<[u64; 2]>(), traces).prop_map(|(outcome, [micros, printed], traces)| {
-            Answer::Ended(Report { outcome, micros, printed, traces })
+        (outcomes(), any::<[u64; 2]>(), traces).prop_map(|(outcome, [nanos, printed], traces)| {
+            Answer::Ended(Report { outcome, nanos, printed, traces })
         }),
         any::<usize>().prop_map(Answer::Returned),
         (any::<usize>(), any::<String>())
@@ -143,7 +143,7 @@ fn a_long_text_is_cut_between_characters() {
     cut(&mut text);
     assert!(text.ends_with("ä… [32768 more bytes]"), "{}", &text[MAX_TEXT - 9..]);
     let report =
-        |outcome| Report { outcome, micros: 0, printed: 0, traces: vec!["\u{1}".repeat(MAX_TEXT)] };
+        |outcome| Report { outcome, nanos: 0, printed: 0, traces: vec!["\u{1}".repeat(MAX_TEXT)] };
     let worst = Outcome::Failed { message: "\u{1}".repeat(MAX_TEXT), place: None };
     let mut bytes = Vec::new();
     put(&Answer::Ended(report(worst)), &mut bytes);
