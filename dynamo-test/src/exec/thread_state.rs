@@ -108,17 +108,23 @@ mod linux {
         }
 
         fn are(&self, bytes: &[MaybeUninit<u8>]) -> bool {
-            // SAFETY: as above; `bytes` is what `copy` has made of this block, and so as long or empty. The C library
-            // takes bytes that were never written for what they happen to be, and a difference costs a thread.
-            let differs =
-                || unsafe { libc::memcmp(self.start.cast(), bytes.as_ptr().cast(), bytes.len()) };
-            bytes.is_empty() || differs() == 0
+            if bytes.is_empty() {
+                return true;
+            }
+            let (start, bytes, length) = (self.start.cast(), bytes.as_ptr().cast(), bytes.len());
+            // SAFETY: as above; `bytes` is what `copy` has made of this block, and so as long. The C library takes
+            // bytes that were never written for what they happen to be, and a difference costs a thread.
+            unsafe { libc::memcmp(start, bytes, length) == 0 }
         }
     }
 
     /// Adds a module's thread-locals, if it has any, to the vector that `all` is.
+    ///
+    /// # Safety
+    ///
+    /// `module` is one that the C library describes, and `all` a `Vec<Locals>` that nobody else uses meanwhile.
     unsafe extern "C" fn add(module: *mut dl_phdr_info, _size: size_t, all: *mut c_void) -> c_int {
-        // SAFETY: the C library passes a module, and what `Locals::all` gave it.
+        // SAFETY: the caller's promise.
         let (module, all) = unsafe { (&*module, &mut *all.cast::<Vec<Locals>>()) };
         if module.dlpi_tls_modid != 0 {
             all.extend(Locals::of(module));
